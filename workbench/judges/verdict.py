@@ -1,0 +1,74 @@
+"""What a judge says about one comparison, and the protocol every judge follows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from workbench.pairs.comparison import Comparison
+
+Failure = Literal["invalid", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens and money one verdict took; zero for what came from the cache."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+    calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The ranks a judge gave, in the dataset's order of candidates, whatever order it was shown them in.
+
+    - `ranks`: one per candidate, 1 is best, equal ranks are ties; None if and only if `failure` is set.
+    - `failure`: `invalid` for an answer that breaks the format, `error` when no answer came. Never a vote.
+    - `probability`: of the candidate ranked first, in (0, 1], read from the rank token; None where the server gives none.
+    - `scores`: pointwise scores in the dataset's order, higher is better.
+    - `criteria`: per-criterion ranks by criterion id, in the dataset's order.
+    - `detail`: what went wrong, for a failed verdict.
+    - `keys`: cache keys of the answers behind the verdict, so that request and raw reply can be looked at.
+    """
+
+    ranks: tuple[int, ...] | None
+    failure: Failure | None = None
+    probability: float | None = None
+    scores: tuple[float, ...] | None = None
+    criteria: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    reason: str = ""
+    detail: str = ""
+    usage: Usage = Usage()
+    cached: bool = False
+    keys: tuple[str, ...] = ()
+
+    @property
+    def outcome(self) -> str:
+        """`a`, `b`, ... for the candidate ranked first in the dataset's order, `tie`, `invalid` or `error`.
+
+        >>> Verdict(ranks=(2, 1)).outcome
+        'b'
+        """
+        if self.ranks is None:
+            return self.failure or "error"
+        best = [i for i, rank in enumerate(self.ranks) if rank == min(self.ranks)]
+        return "tie" if len(best) > 1 else chr(ord("a") + best[0])
+
+
+class Judge(Protocol):
+    """Anything that compares the candidates of one comparison."""
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides its verdicts, as JSON: model, rubric hash, prompt version, sampling settings."""
+
+    async def compare(self, comparison: Comparison, order: Sequence[int], sample: int = 0) -> Verdict:
+        """Judge the candidates shown in `order`, a permutation of `range(n)`: `order[0]` is the index shown first.
+
+        A failed answer is a `Verdict` with `failure` set. Only what makes going on pointless is raised:
+        `workbench.vlm.errors.StopRun` (wrong key, unreachable endpoint, budget spent, disk full).
+        """

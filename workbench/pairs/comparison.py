@@ -1,0 +1,31 @@
+"""The unit of human preference: one prompt, its candidate images, and how people ranked them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Task = Literal["t2i", "edit"]
+
+ImageSource = str | bytes
+"""An image: the path of a file, a `data:` or http(s) URL, or the bytes of an encoded image file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`n >= 2` candidate images for one prompt; a preference pair is the case `n == 2`.
+
+    - `images`: the candidates in the dataset's order; every order, rank and verdict refers to it.
+    - `source_image`: for edits, the image the instruction was applied to.
+    - `ranks`: the human label, one per candidate, 1 is best, equal ranks are ties; None when nobody judged.
+    - `scores`: human scores, one per candidate, higher is better, where the label is pointwise.
+    - `tags`: what results are split by, such as `{"defect": "count"}`.
+    """
+
+    id: str
+    task: Task
+    prompt: str
+    images: tuple[ImageSource, ...]
+    source_image: ImageSource | None = None
+    ranks: tuple[int, ...] | None = None
+    scores: tuple[float, ...] | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
