@@ -25,7 +25,7 @@ class Verdict:
 
     - `ranks`: one per candidate, 1 is best, equal ranks are ties; None if and only if `failure` is set.
     - `failure`: `invalid` for an answer that breaks the format, `error` when no answer came. Never a vote.
-    - `probability`: of the candidate ranked first, in (0, 1], read from the rank token; None where the server gives none.
+    - `probability`: of the candidate ranked first, in (0, 1], read from the rank token; None where there is none.
     - `scores`: pointwise scores in the dataset's order, higher is better.
     - `criteria`: per-criterion ranks by criterion id, in the dataset's order.
     - `detail`: what went wrong, for a failed verdict.

@@ -1,0 +1,203 @@
+"""Judges that ask a vision-language model: rubric-free or rubric-conditioned, ranking candidates or scoring each."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from workbench.judges.answers import Ranking, Score, probability_first, rank_answer, score_answer
+from workbench.judges.messages import basis_text, prompt_text, show, task_text
+from workbench.judges.verdict import Usage, Verdict
+from workbench.pairs.comparison import Comparison, Task
+from workbench.rubrics.rubric import Rubric
+from workbench.vlm.client import VlmClient
+from workbench.vlm.errors import InvalidAnswer, NoAnswer
+from workbench.vlm.request import AnswerFormat, ChatRequest, Reply
+
+PROMPT_VERSION = 1
+
+
+class RankingJudge:
+    """Shows all candidates at once and asks for their ranks: pairwise for n = 2, listwise above.
+
+    - `rubric`: None for a rubric-free judge.
+    - `ties`: accept equal ranks; otherwise they are an invalid answer.
+    - `criteria`: also ask for the ranks under each criterion, in the same call.
+    - `soft`: read the verdict's probability from the rank token's log-probabilities (pairs only).
+    - `exemplars`: how people decided elsewhere, shown to the judge beside the rubric.
+    """
+
+    def __init__(
+        self,
+        client: VlmClient,
+        rubric: Rubric | None = None,
+        *,
+        ties: bool = False,
+        criteria: bool = False,
+        soft: bool = False,
+        exemplars: str = "",
+    ) -> None:
+        if criteria and rubric is None:
+            raise ValueError("criteria=True needs a rubric; a rubric-free judge has no criteria to answer for")
+        self.client = client
+        self.rubric = rubric
+        self.ties = ties
+        self.soft = soft
+        self.exemplars = exemplars
+        self._ids = tuple(criterion.id for criterion in rubric.enabled_criteria()) if rubric and criteria else ()
+        self._rubric_text = rubric.render(ids=criteria) if rubric else None
+        self._asked: dict[tuple[Task, int], tuple[str, AnswerFormat]] = {}
+
+    @property
+    def name(self) -> str:
+        """`rubric-free`, or the rubric's name."""
+        return self.rubric.name if self.rubric else "rubric-free"
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides its verdicts."""
+        return {
+            "judge": "ranking",
+            "prompt_version": PROMPT_VERSION,
+            "rubric": self.rubric.hash if self.rubric else None,
+            "ties": self.ties,
+            "criteria": bool(self._ids),
+            "soft": self.soft,
+            "exemplars": self.exemplars,
+            **self.client.identity(),
+        }
+
+    def request(self, comparison: Comparison, order: Sequence[int], sample: int = 0) -> ChatRequest:
+        """What is asked for one comparison shown in `order`."""
+        n = len(order)
+        if (comparison.task, n) not in self._asked:
+            self._asked[comparison.task, n] = self._system(comparison.task, n)
+        system, answer = self._asked[comparison.task, n]
+        content = show(comparison, order, f"Rank the {n} images.")
+        return ChatRequest(system, content, answer, logprobs=self.soft and n == 2, sample=sample)
+
+    def _system(self, task: Task, n: int) -> tuple[str, AnswerFormat]:
+        """The part of a request that is the same for every comparison of `n` candidates."""
+        allowed = (
+            "Ties are allowed: give equal ranks to images you cannot separate."
+            if self.ties
+            else f"Use each of the ranks 1 to {n} exactly once. Ties are not allowed."
+        )
+        field = f' "criteria": [{{"id": "<criterion id>", "rank": [<{n} numbers>]}}, ...],' if self._ids else ""
+        values = {
+            "task": task_text(task),
+            "basis": basis_text(self._rubric_text, self.exemplars),
+            "ties": allowed,
+            "criteria_field": field,
+        }
+        system = prompt_text("workbench.judges", "compare", values)
+        return system, rank_answer(n, ties=self.ties, criteria=self._ids)
+
+    async def compare(self, comparison: Comparison, order: Sequence[int], sample: int = 0) -> Verdict:
+        """Judge the candidates shown in `order` with one request."""
+        try:
+            reply = await self.client.ask(self.request(comparison, order, sample))
+        except (NoAnswer, InvalidAnswer) as failure:
+            return failed(failure)
+        ranking: Ranking = reply.value
+        ranks = to_dataset_order(ranking.ranks, order)
+        probability = probability_first(reply.text, reply.tokens) if reply.tokens else None
+        if probability is not None and ranking.ranks[0] != 1:
+            probability = 1 - probability
+        return Verdict(
+            ranks=ranks,
+            probability=probability,
+            criteria={name: to_dataset_order(own, order) for name, own in ranking.criteria.items()},
+            reason=ranking.reason,
+            usage=usage_of(reply),
+            cached=reply.cached,
+            keys=(reply.key,),
+        )
+
+
+class ScoringJudge:
+    """Shows one candidate at a time, asks for a score, and ranks by it; equal scores are ties.
+
+    Blind to the order shown, at `n` calls a comparison instead of one.
+    """
+
+    def __init__(self, client: VlmClient, rubric: Rubric | None = None, *, low: float = 1, high: float = 5) -> None:
+        self.client = client
+        self.rubric = rubric
+        self.low, self.high = low, high
+        self._rubric_text = rubric.render() if rubric else None
+
+    @property
+    def name(self) -> str:
+        """`rubric-free scores`, or the rubric's name."""
+        return f"{self.rubric.name if self.rubric else 'rubric-free'} scores"
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides its verdicts."""
+        return {
+            "judge": "scoring",
+            "prompt_version": PROMPT_VERSION,
+            "rubric": self.rubric.hash if self.rubric else None,
+            "scale": [self.low, self.high],
+            **self.client.identity(),
+        }
+
+    def request(self, comparison: Comparison, index: int, sample: int = 0) -> ChatRequest:
+        """What is asked for one candidate."""
+        values = {
+            "task": task_text(comparison.task),
+            "basis": basis_text(self._rubric_text),
+            "low": f"{self.low:g}",
+            "high": f"{self.high:g}",
+        }
+        system = prompt_text("workbench.judges", "score", values)
+        content = show(comparison, (index,), "Score the image.")
+        return ChatRequest(system, content, score_answer(self.low, self.high), sample=sample)
+
+    async def compare(self, comparison: Comparison, order: Sequence[int], sample: int = 0) -> Verdict:
+        """Score every candidate on its own and rank them; `order` changes nothing."""
+        asked = (self.client.ask(self.request(comparison, i, sample)) for i in range(len(comparison.images)))
+        replies = await asyncio.gather(*asked, return_exceptions=True)
+        for reply in replies:
+            if isinstance(reply, NoAnswer | InvalidAnswer):
+                return failed(reply)
+            if isinstance(reply, BaseException):
+                raise reply
+        answered = [reply for reply in replies if isinstance(reply, Reply)]
+        values: list[Score] = [reply.value for reply in answered]
+        scores = tuple(value.score for value in values)
+        usages = [usage_of(reply) for reply in answered]
+        return Verdict(
+            ranks=tuple(1 + sum(other > score for other in scores) for score in scores),
+            scores=scores,
+            reason="\n".join(f"Image {i}: {value.reason}" for i, value in enumerate(values, start=1)),
+            usage=Usage(
+                input_tokens=sum(usage.input_tokens for usage in usages),
+                output_tokens=sum(usage.output_tokens for usage in usages),
+                cost_usd=sum(usage.cost_usd for usage in usages),
+                calls=sum(usage.calls for usage in usages),
+            ),
+            cached=all(reply.cached for reply in answered),
+            keys=tuple(reply.key for reply in answered),
+        )
+
+
+def to_dataset_order(shown: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
+    """Ranks given in the order shown, put back into the dataset's order of candidates.
+
+    >>> to_dataset_order((1, 2, 3), order=(2, 0, 1))
+    (2, 3, 1)
+    """
+    ranks = [0] * len(order)
+    for rank, index in zip(shown, order, strict=True):
+        ranks[index] = rank
+    return tuple(ranks)
+
+
+def failed(failure: NoAnswer | InvalidAnswer) -> Verdict:
+    """The verdict of a call that brought none: counted, never a vote."""
+    kind = "invalid" if isinstance(failure, InvalidAnswer) else "error"
+    return Verdict(ranks=None, failure=kind, detail=str(failure))
+
+
+def usage_of(reply: Reply) -> Usage:
+    """What one reply took."""
+    return Usage(reply.input_tokens, reply.output_tokens, reply.cost_usd, reply.calls)
