@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.vlm.request import AnswerFormat, Token
+from workbench.vlm.request import AnswerFormat, Token, object_schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,12 @@ def rank_answer(n: int, *, ties: bool = False, criteria: Sequence[str] = ()) -> 
                 raise ValueError(f'"criteria" lacks {", ".join(missing)}')
         return Ranking(_reason(data), check_ranks(_list(data, "rank"), n, ties=ties), by_criterion)
 
-    return AnswerFormat("ranking", _object(properties), parse)
+    return AnswerFormat("ranking", object_schema(properties), parse)
 
 
 def score_answer(low: float, high: float) -> AnswerFormat:
     """`{"reason", "score"}` with the score in `[low, high]`."""
-    schema = _object(
+    schema = object_schema(
         {"reason": {"type": "string"}, "score": {"type": "number", "minimum": low, "maximum": high}},
     )
 
@@ -122,15 +122,6 @@ def _rank_position(text: str) -> int | None:
     if key < 0:
         return None
     return next((i for i in range(key + len('"rank"'), len(text)) if text[i].isdigit()), None)
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
 
 
 def _list(data: Mapping[str, Any], key: str) -> list[Any]:

@@ -72,3 +72,13 @@ class Reply:
     cost_usd: float = 0.0
     calls: int = 0
     cached: bool = False
+
+
+def object_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of an object with just these properties, in this order, as servers that enforce schemas want it."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }

@@ -1,0 +1,264 @@
+"""The published recipe: generate, verify, refine, structure (Auto-Rubric as Reward, arXiv 2605.08354, section 3.2).
+
+As published: every seed pair gets its own criteria; the verifier sees all of them at once, the human label and one
+image order; what survives is pooled and regrouped by one last call; the result is not verified again.
+Different from the published code: ranks must be a permutation (there, equal ranks pass a label of [1, 2] but fail
+[2, 1]), a call that fails is retried instead of counting as a wrong verdict, calls in flight are bounded, and an empty
+result is an error. More than 100 seed pairs are all used; the published coding-rate selector is left out.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from workbench.induction.answers import Criteria, Group, criteria_answer, groups_answer
+from workbench.induction.events import Event
+from workbench.induction.exemplars import Exemplar, exemplars_text
+from workbench.judges.answers import Ranking, rank_answer
+from workbench.judges.messages import basis_text, prompt_text, show, task_text
+from workbench.pairs.comparison import Comparison, Task
+from workbench.rubrics.rubric import Criterion, Rubric, Theme
+from workbench.vlm.client import VlmClient
+from workbench.vlm.errors import InvalidAnswer, NoAnswer
+from workbench.vlm.request import ChatRequest
+from workbench.vlm.tasks import gather_or_stop
+
+PACKAGE = "workbench.induction"
+
+
+class EmptyRubric(ValueError):  # noqa: N818 - reads as what happened
+    """No criterion survived."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrSettings:
+    """Settings of the published recipe, with its values.
+
+    - `criteria_per_pair`: K, how many criteria are asked for at a time.
+    - `max_epochs`: how often a pair's criteria are verified; each failure but the last is followed by a revision.
+    - `themes`: the most themes the result has; 0 leaves the criteria as one list.
+    - `description`: what the images are for, in the user's words.
+    - `exemplars`: guide mode: human decisions shown to the writer.
+    """
+
+    criteria_per_pair: int = 5
+    max_epochs: int = 5
+    themes: int = 5
+    description: str = ""
+    exemplars: tuple[Exemplar, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, least in (("criteria_per_pair", 1), ("max_epochs", 1), ("themes", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON."""
+        return {**asdict(self), "exemplars": [exemplar.model_dump() for exemplar in self.exemplars]}
+
+    def most_calls(self, pairs: int) -> int:
+        """The most calls `pairs` seed pairs can take: 1 + 2 `max_epochs` - 1 each, and one to structure."""
+        return pairs * 2 * self.max_epochs + (self.themes > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of one seed pair: its criteria when they passed, else why not."""
+
+    pair_id: str
+    criteria: tuple[str, ...] = ()
+    first_try: bool = False
+    failed: bool = False
+
+
+async def induce_arr(
+    seeds: Sequence[Comparison],
+    client: VlmClient,
+    settings: ArrSettings,
+    *,
+    name: str,
+    record: Callable[[Event], None],
+) -> Rubric:
+    """Induce a rubric from labelled seed pairs.
+
+    - `record`: called with every step as it happens.
+
+    Raises `ValueError` for unlabelled seeds or mixed tasks, `EmptyRubric` when nothing survives, and
+    `workbench.vlm.errors.StopRun` when going on is pointless; everything answered so far is in the client's cache.
+    """
+    task = _check(seeds)
+    recipe = _Recipe(client, settings, task, record)
+    outcomes = await gather_or_stop(recipe.work_on(seed) for seed in seeds)
+    kept = [outcome for outcome in outcomes if outcome.criteria]
+    failed = sum(outcome.failed for outcome in outcomes)
+    if not kept:
+        raise EmptyRubric(
+            f"none of {len(seeds)} seed pairs gave criteria that led the verifier to the human ranking "
+            f"({failed} failed without an answer); look at events.jsonl, then raise max_epochs or change the model"
+        )
+    groups = await recipe.structure([text for outcome in kept for text in outcome.criteria])
+    counts = {
+        "seed_pairs": len(seeds),
+        "kept": len(kept),
+        "passed_first_time": sum(outcome.first_try for outcome in outcomes),
+        "failed": failed,
+        "criteria_before_structuring": sum(len(outcome.criteria) for outcome in kept),
+    }
+    provenance = {
+        "recipe": "arr",
+        "seed_pairs": [seed.id for seed in seeds],
+        "settings": settings.to_json(),
+        "writer": client.identity(),
+        "counts": counts,
+    }
+    return Rubric(name=name, task=task, themes=_themes(groups, kept), provenance=provenance)
+
+
+class _Recipe:
+    """The calls of one induction."""
+
+    def __init__(self, client: VlmClient, settings: ArrSettings, task: Task, record: Callable[[Event], None]) -> None:
+        self.client = client
+        self.settings = settings
+        self.task = task
+        self.record = record
+        exemplars = exemplars_text(settings.exemplars)
+        self.values = {
+            "task": task_text(task),
+            "hints": prompt_text(PACKAGE, f"hints_{task}"),
+            "description": f"What the images are for: {settings.description}\n\n" if settings.description else "",
+            "exemplars": f"<exemplars>\n{exemplars}\n</exemplars>\n\n" if exemplars else "",
+            "count": settings.criteria_per_pair,
+        }
+
+    async def work_on(self, seed: Comparison) -> _Outcome:
+        """Generate, then verify and revise until the verifier reaches the human ranking or the epochs are spent."""
+        try:
+            return await self._refine(seed, await self._generate(seed))
+        except (NoAnswer, InvalidAnswer) as failure:
+            self.record(Event(seed.id, "failed", detail=str(failure)))
+            return _Outcome(seed.id, failed=True)
+
+    async def _refine(self, seed: Comparison, criteria: tuple[str, ...]) -> _Outcome:
+        for epoch in range(self.settings.max_epochs):
+            actual = await self._verify(seed, criteria, epoch)
+            if actual == seed.human_ranks:
+                self.record(Event(seed.id, "kept", epoch, criteria))
+                return _Outcome(seed.id, criteria, first_try=epoch == 0)
+            if epoch < self.settings.max_epochs - 1:
+                criteria = await self._revise(seed, criteria, actual, epoch)
+        detail = f"not the human ranking after {self.settings.max_epochs} verifications"
+        self.record(Event(seed.id, "dropped", self.settings.max_epochs - 1, criteria, detail=detail))
+        return _Outcome(seed.id)
+
+    async def _generate(self, seed: Comparison) -> tuple[str, ...]:
+        question = prompt_text(PACKAGE, "question_label", {"ranks": _ranks(seed.human_ranks)})
+        return await self._write(seed, "generate", question, Event(seed.id, "generated"))
+
+    async def _revise(
+        self, seed: Comparison, criteria: tuple[str, ...], actual: tuple[int, ...] | None, epoch: int
+    ) -> tuple[str, ...]:
+        values = {"ranks": _ranks(seed.human_ranks), "previous": numbered(criteria), "actual": _ranks(actual)}
+        question = prompt_text(PACKAGE, "question_feedback", values)
+        return await self._write(seed, "revise", question, Event(seed.id, "revised", epoch))
+
+    async def _write(self, seed: Comparison, prompt: str, question: str, event: Event) -> tuple[str, ...]:
+        content = show(seed, range(len(seed.images)), question)
+        request = ChatRequest(prompt_text(PACKAGE, prompt, self.values), content, criteria_answer())
+        reply = await self.client.ask(request)
+        criteria: Criteria = reply.value
+        self.record(
+            Event(
+                event.pair_id,
+                event.step,
+                event.epoch,
+                criteria.texts,
+                reason=criteria.reason,
+                cached=reply.cached,
+                keys=(reply.key,),
+            )
+        )
+        return criteria.texts
+
+    async def _verify(self, seed: Comparison, criteria: tuple[str, ...], epoch: int) -> tuple[int, ...] | None:
+        """The ranks a judge gives who reads the criteria and, as published, the human label too."""
+        n = len(seed.images)
+        values = {
+            "task": task_text(self.task),
+            "basis": basis_text(numbered(criteria)),
+            "ties": f"Use each of the ranks 1 to {n} exactly once. Ties are not allowed.",
+            "criteria_field": "",
+        }
+        label = prompt_text(PACKAGE, "question_label", {"ranks": _ranks(seed.human_ranks)})
+        content = show(seed, range(n), f"{label}\n\nRank the {n} images.")
+        request = ChatRequest(prompt_text("workbench.judges", "compare", values), content, rank_answer(n))
+        try:
+            reply = await self.client.ask(request)
+        except InvalidAnswer as failure:
+            self.record(Event(seed.id, "verified", epoch, criteria, passed=False, detail=str(failure)))
+            return None
+        ranking: Ranking = reply.value
+        passed = ranking.ranks == seed.human_ranks
+        event = Event(
+            seed.id, "verified", epoch, criteria, ranking.ranks, passed, ranking.reason, "", reply.cached, (reply.key,)
+        )
+        self.record(event)
+        return ranking.ranks
+
+    async def structure(self, criteria: Sequence[str]) -> tuple[Group, ...]:
+        """Criteria in themes; one unnamed theme when structuring is off or its answer is unusable, as published."""
+        unstructured = (Group("Criteria", tuple(criteria)),)
+        if self.settings.themes == 0:
+            return unstructured
+        system = prompt_text(PACKAGE, "structure", {"themes": self.settings.themes})
+        request = ChatRequest(system, (numbered(criteria),), groups_answer(self.settings.themes))
+        try:
+            reply = await self.client.ask(request)
+        except (NoAnswer, InvalidAnswer) as failure:
+            self.record(Event("", "failed", rubrics=tuple(criteria), detail=str(failure)))
+            return unstructured
+        groups: tuple[Group, ...] = reply.value
+        tips = tuple(tip for group in groups for tip in group.tips)
+        self.record(Event("", "structured", rubrics=tips, cached=reply.cached, keys=(reply.key,)))
+        return groups
+
+
+def numbered(criteria: Sequence[str]) -> str:
+    """Criteria as numbered lines."""
+    return "\n".join(f"{i}. {text}" for i, text in enumerate(criteria, start=1))
+
+
+def _ranks(ranks: Sequence[int] | None) -> str:
+    return str(list(ranks)) if ranks is not None else "no valid ranking"
+
+
+def _check(seeds: Sequence[Comparison]) -> Task:
+    if not seeds:
+        raise ValueError("no seed pairs were given; induction needs at least one labelled pair")
+    if unlabelled := [seed.id for seed in seeds if seed.human_ranks is None]:
+        raise ValueError(f"seed pairs without ranks: {', '.join(unlabelled)}; label them or leave them out")
+    if tied := [seed.id for seed in seeds if len(set(seed.human_ranks or ())) < len(seed.images)]:
+        raise ValueError(
+            f"seed pairs with ties: {', '.join(tied)}; the recipe explains a strict ranking, leave them out"
+        )
+    tasks = {seed.task for seed in seeds}
+    if len(tasks) > 1:
+        raise ValueError(f"seed pairs of several tasks: {', '.join(sorted(tasks))}; a rubric is for one of them")
+    return tasks.pop()
+
+
+def _themes(groups: Sequence[Group], kept: Sequence[_Outcome]) -> tuple[Theme, ...]:
+    """Themes with numbered criteria; a criterion whose words survived structuring names the seed pairs it came from."""
+    sources: dict[str, list[str]] = {}
+    for outcome in kept:
+        for text in outcome.criteria:
+            sources.setdefault(text, []).append(outcome.pair_id)
+    themes, number = [], 0
+    for group in groups:
+        criteria = []
+        for tip in group.tips:
+            number += 1
+            source = ", ".join(sources[tip]) if tip in sources else None
+            criteria.append(Criterion(id=f"c{number}", text=tip, source=source))
+        themes.append(Theme(name=group.theme or "Criteria", criteria=tuple(criteria)))
+    return tuple(themes)
