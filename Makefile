@@ -1,0 +1,33 @@
+# Every target sets up what it needs: a fresh clone and `python3` (3.11 or newer) are enough.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+READY := $(VENV)/.ready
+
+.PHONY: demo test lab lint setup clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $(READY)
+
+# Executes every notebook on the embedded world with short settings.
+demo: $(READY)
+	$(BIN)/workbench demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -q
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/nbstripout --verify --extra-keys metadata.widgets notebooks/*.ipynb
+
+clean:
+	rm -rf $(VENV) outputs/demo
