@@ -97,8 +97,7 @@ class VerdictTable:
     @property
     def complete(self) -> Bools:
         """(n,): judged in both orders."""
-        judged_in: Bools = self.judged.any(axis=2)
-        return np.asarray(judged_in[:, 0] & judged_in[:, 1])
+        return np.asarray(np.any(self.judged[:, 0], axis=1) & np.any(self.judged[:, 1], axis=1))
 
     @property
     def labelled(self) -> Bools:

@@ -1,0 +1,180 @@
+"""A run folder: one process at a time, resumed by the same inputs, refused to others."""
+
+import fcntl
+import os
+import time
+from asyncio import CancelledError
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from workbench.runs.environment import describe_environment
+from workbench.runs.manifest import FILE_NAME, Manifest, Status, now, read_manifest
+from workbench.runs.parameters import differing, storable
+from workbench.runs.storage import storage, write_json
+
+LOCK_NAME = ".lock"
+
+
+class RunFolder:
+    """An open run folder; leaving the `with` block records how the run ended and lets others in.
+
+    >>> with RunFolder.open(Path("outputs/evaluate-x"), {"seed": 0}, kind="evaluate") as run:  # doctest: +SKIP
+    ...     run.record(facts={"model": "shapes-1"})
+    ...     run.write("results.json", results.to_json())
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, resumed: bool, lock: int) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.resumed = resumed
+        self._lock = lock
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        inputs: Mapping[str, Any],
+        *,
+        kind: str,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Creates the folder, or resumes it when `inputs` equal those it was made with.
+
+        Raises `ValueError` for other inputs, secrets or a broken `run.json`, `RunInUseError` while another process has
+        the folder open, `StorageError` when it cannot be written.
+        """
+        path = Path(path)
+        asked, extra = storable(inputs), storable(parameters or {})
+        with storage(path):
+            path.mkdir(parents=True, exist_ok=True)
+        lock = _lock(path)
+        try:
+            manifest, resumed = _begin(path, kind, asked, extra)
+            manifest.write(path)
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(path, manifest, resumed, lock)
+
+    @property
+    def verdicts_path(self) -> Path:
+        return self.path / "verdicts.jsonl"
+
+    def record(self, *, facts: Mapping[str, Any] | None = None, counts: Mapping[str, int] | None = None) -> None:
+        """Adds what was found out or done to `run.json`."""
+        self._update(
+            facts={**self.manifest.facts, **storable(facts or {})}, counts={**self.manifest.counts, **(counts or {})}
+        )
+
+    def write(self, name: str, payload: Mapping[str, Any]) -> None:
+        """Replaces the JSON file `name` of the folder atomically."""
+        write_json(self.path / name, payload)
+
+    def finish(self, status: Status = "finished", problem: str = "") -> None:
+        """Records the end and lets other processes open the folder; a second call does nothing."""
+        if self._lock < 0:
+            return
+        try:
+            self._update(status=status, end=now(), problem=problem)
+        finally:
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if error is None:
+            self.finish()
+            return
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit | CancelledError | GeneratorExit)
+        try:  # only the kind of error is kept: its message may quote paths, prompts or a server's reply
+            self.finish("interrupted" if stopped else "failed", type(error).__name__)
+        except OSError as second:  # on a full disk the first error is the one to see
+            error.add_note(f"and {FILE_NAME} could not record it: {second}")
+
+    def _update(self, **changes: Any) -> None:
+        self.manifest = replace(self.manifest, **changes)
+        self.manifest.write(self.path)
+
+
+class RunInUseError(RuntimeError):
+    """Another process has the run folder open."""
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether a living process has the run folder open; a killed one does not."""
+    try:
+        file = os.open(path / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def _lock(path: Path) -> int:
+    """Holds the folder until the descriptor is closed or the process dies."""
+    with storage(path / LOCK_NAME):
+        file = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            if not _taken(file):
+                raise RunInUseError(_in_use(path, holder=os.pread(file, 32, 0).decode("ascii", "replace").strip()))
+            os.ftruncate(file, 0)
+            os.pwrite(file, str(os.getpid()).encode(), 0)
+        except BaseException:
+            os.close(file)
+            raise
+    return file
+
+
+def _taken(file: int) -> bool:
+    for pause in (0.05, 0.1, 0.0):  # whoever lists runs holds the lock for an instant
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(pause)
+        else:
+            return True
+    return False
+
+
+def _in_use(path: Path, holder: str) -> str:
+    if holder == str(os.getpid()):
+        return f"{path} is open in this process: finish that run (`run.finish()`) first, or choose another folder"
+    return f"{path} is open in process {holder or 'unknown'}: wait for it or stop it, or choose another folder"
+
+
+def _begin(path: Path, kind: str, inputs: dict[str, Any], parameters: dict[str, Any]) -> tuple[Manifest, bool]:
+    environment, moment = describe_environment(), now()
+    if not (path / FILE_NAME).exists():
+        if any(entry.name != LOCK_NAME and not entry.name.endswith(".tmp") for entry in path.iterdir()):
+            raise ValueError(f"{path} holds files but no {FILE_NAME}: choose an empty or a new folder for the run")
+        return Manifest(path.name, kind, inputs, moment, moment, "running", parameters, environment=environment), False
+    old = read_manifest(path)
+    changes = list(differing({"kind": old.kind, **old.inputs}, {"kind": kind, **inputs}))
+    if changes:
+        listed = "; ".join(f"{key}: {before!r} there, {after!r} now" for key, before, after in changes)
+        raise ValueError(
+            f"{path} was made with other inputs ({listed}): repeat them to resume it, or choose another folder"
+        )
+    # A session that ended by a kill never recorded it.
+    last = replace(old, status="interrupted") if old.status == "running" else old
+    resumed = replace(
+        old,
+        parameters=parameters,
+        environment=environment,
+        session_start=moment,
+        status="running",
+        end=None,
+        problem="",
+        earlier_sessions=(*old.earlier_sessions, dict(last.session)),
+    )
+    return resumed, True
