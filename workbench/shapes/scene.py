@@ -21,7 +21,7 @@ COLORS: Mapping[str, Rgb] = MappingProxyType(
 )
 SHAPES: tuple[str, ...] = ("circle", "square", "triangle", "star", "diamond")
 SIZES: Mapping[str, tuple[float, float]] = MappingProxyType(
-    {"small": (0.052, 0.062), "medium": (0.082, 0.098), "large": (0.128, 0.145)}
+    {"small": (0.052, 0.062), "medium": (0.080, 0.104), "large": (0.128, 0.145)}
 )
 """Radius of the circle of equal area, from and to, as a fraction of the width."""
 
