@@ -69,7 +69,7 @@ class JsonSchema(_Wire):
     """A named schema, as in `response_format`."""
 
     name: str = "answer"
-    json_schema: dict[str, Any] | None = Field(None, alias="schema")
+    json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
 
 
 class ResponseFormat(_Wire):
@@ -82,7 +82,7 @@ class ResponseFormat(_Wire):
 class StructuredOutputs(_Wire):
     """vLLM's own way to say it."""
 
-    json_: dict[str, Any] | str | None = Field(None, alias="json")
+    json_: dict[str, Any] | str | None = Field(default=None, alias="json")
 
 
 class ChatBody(_Wire):
@@ -90,13 +90,13 @@ class ChatBody(_Wire):
 
     model: str
     messages: list[Message] = Field(min_length=1)
-    n: int = Field(1, ge=1, le=64)
-    temperature: float = Field(1.0, ge=0, le=2)
+    n: int = Field(default=1, ge=1, le=64)
+    temperature: float = Field(default=1.0, ge=0, le=2)
     seed: int | None = None
-    max_tokens: int | None = Field(None, ge=1)
-    max_completion_tokens: int | None = Field(None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
     logprobs: bool = False
-    top_logprobs: int = Field(0, ge=0, le=20)
+    top_logprobs: int = Field(default=0, ge=0, le=20)
     stream: bool = False
     response_format: ResponseFormat | None = None
     structured_outputs: StructuredOutputs | None = None

@@ -92,16 +92,16 @@ def perceive(
     n = len(images)
     # Draws that belong to the candidates as a set are made in the order of their hashes, whatever order was shown.
     by_hash = sorted(range(n), key=lambda i: images[i])
-    pair = _generator("pair", prompt, *(images[i] for i in by_hash))
+    pair = generator("pair", prompt, *(images[i] for i in by_hash))
     luck = pair.random(len(names))
     of_pair = np.empty((2, n))
     of_pair[:, by_hash] = pair.standard_normal((2, n))
-    of_order = _generator("order", prompt, *images).standard_normal((2, n))
+    of_order = generator("order", prompt, *images).standard_normal((2, n))
     noise, vague = (of_pair + of_order) / math.sqrt(2)
     values = np.array([[each[name] for name in names] for each in satisfied])
     spread = np.array([settings.misreading.get(name, 0.0) for name in names])
     if spread.any():
-        errors = np.array([_generator("eyes", prompt, image).standard_normal(len(names)) for image in images])
+        errors = np.array([generator("eyes", prompt, image).standard_normal(len(names)) for image in images])
         values = np.clip(values + spread * errors, 0.0, 1.0)
     return Percept(values, luck, vague, settings.noise * noise / math.sqrt(2))
 
@@ -160,9 +160,27 @@ def choose_ranks(logits: Array, *, ties: bool, temperature: float, seed: str) ->
     """The likeliest ranks at temperature 0, otherwise ranks drawn from those of `logits / temperature`."""
     drawn = logits
     if temperature > 0:
-        drawn = logits / temperature + _generator("choice", seed).gumbel(size=len(logits))
+        drawn = logits / temperature + generator("choice", seed).gumbel(size=len(logits))
     order = np.argsort(-drawn, kind="stable").tolist()
     return _ranks(order, logits, ties)
+
+
+def choose(logits: Array, temperature: float, seed: str) -> int:
+    """The likeliest index at temperature 0, otherwise one drawn from softmax(logits / temperature)."""
+    drawn = logits
+    if temperature > 0:
+        drawn = logits / temperature + generator("choice", seed).gumbel(size=len(logits))
+    return int(drawn.argmax())
+
+
+def quality(settings: JudgeSettings, attention: Attention, percept: Percept) -> float:
+    """How much of what gets attention the first candidate has, in [0, 1]; 1/2 when nothing was noticed."""
+    weights = attention.weights * noticed(settings, attention, percept)
+    values = np.where(weights < 0, 1 - percept.values[0], percept.values[0])
+    total = float(np.abs(weights).sum())
+    had = float(np.abs(weights) @ values) / total if total > 0 else 0.5
+    blur = VAGUENESS * attention.vague * percept.vague[0] + percept.noise[0] / settings.gain
+    return min(1.0, max(0.0, had + float(blur)))
 
 
 def uniform(*parts: str) -> float:
@@ -181,6 +199,7 @@ def _ranks(order: Sequence[int], logits: Array, ties: bool) -> tuple[int, ...]:
     return tuple(ranks)
 
 
-def _generator(*parts: str) -> np.random.Generator:
+def generator(*parts: str) -> np.random.Generator:
+    """The random draws that belong to these strings."""
     digest = hashlib.blake2b("\x1f".join(parts).encode(), digest_size=16).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "big")))

@@ -21,7 +21,7 @@ class Vocabulary(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = 0
-    unknown: float = Field(0.0, ge=0, le=1)
+    unknown: float = Field(default=0.0, ge=0, le=1)
     """Share of the synonyms it does not know; the plainest word for a thing is always known."""
 
 
@@ -30,13 +30,13 @@ class WriterHabits(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    inattention: float = Field(0.0, ge=0, le=1)
+    inattention: float = Field(default=0.0, ge=0, le=1)
     """About something in which the candidates need not differ."""
-    vagueness: float = Field(0.0, ge=0, le=1)
+    vagueness: float = Field(default=0.0, ge=0, le=1)
     """Says nothing anybody can check."""
-    duplicates: float = Field(0.0, ge=0, le=1)
+    duplicates: float = Field(default=0.0, ge=0, le=1)
     """Repeats an earlier criterion in other words."""
-    naming: float = Field(0.0, ge=0, le=1)
+    naming: float = Field(default=0.0, ge=0, le=1)
     """Names a candidate ("Image 1") in place of a property."""
 
 
@@ -48,29 +48,29 @@ class JudgeSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: Literal["workbench.judge/1"] = Field(SCHEMA, alias="schema")
+    schema_version: Literal["workbench.judge/1"] = Field(default=SCHEMA, alias="schema")
     task: Task
     world: int = 0
-    compliance: float = Field(1.0, ge=0, le=1)
+    compliance: float = Field(default=1.0, ge=0, le=1)
     """How far attention follows the rubric, from 0 (not at all) to 1 (wholly)."""
-    attention: float = Field(0.0, ge=0)
+    attention: float = Field(default=0.0, ge=0)
     """Budget B: an attribute with the share a of attention is noticed with 1 - exp(-B a); 0 is unlimited."""
-    gain: float = Field(20.0, gt=0)
+    gain: float = Field(default=20.0, gt=0)
     """Logits per unit of attended difference between two candidates."""
     taste: dict[str, float] = {}
     """Attention without a rubric: signed weights over attributes; empty is even over all that can be put in words."""
     position_bias: float = 0.0
     """Logits the candidate shown first has over the one shown last."""
-    noise: float = Field(0.0, ge=0)
+    noise: float = Field(default=0.0, ge=0)
     """Standard deviation, in logits, of the error on a pair: half its variance is the pair's, half the order's."""
     misreading: dict[str, float] = {}
     """Standard deviation of the error on an attribute's value in one image."""
-    suggestibility: float = Field(0.0, ge=0)
+    suggestibility: float = Field(default=0.0, ge=0)
     """Logits towards the ranking a request says people gave."""
-    broken_json: float = Field(0.0, ge=0, le=1)
+    broken_json: float = Field(default=0.0, ge=0, le=1)
     """Share of answers that break the format."""
-    refusals: float = Field(0.0, ge=0, le=1)
-    latency_s: float = Field(0.0, ge=0)
+    refusals: float = Field(default=0.0, ge=0, le=1)
+    latency_s: float = Field(default=0.0, ge=0)
     vocabulary: Vocabulary = Vocabulary()
     writer: WriterHabits = WriterHabits()
 
