@@ -14,7 +14,7 @@ from workbench.pairs.comparison import Task
 from workbench.shapes.attributes import attributes
 from workbench.shapes.settings import Vocabulary
 
-NEGATION_REACH = 6
+NEGATION_REACH = 8
 """How many words a negation reaches, if no stop comes first."""
 
 _FULL_STOPS = frozenset((".", ";", ":", "but", "while", "whereas", "yet", "though"))
@@ -53,7 +53,7 @@ class _Notes:
 
     strong: dict[str, int]
     weak: dict[str, int]
-    fidelity: int = 0
+    fidelity: bool = False
     wrong: int = 0
 
 
@@ -73,7 +73,7 @@ def read_criterion(text: str, task: Task, vocabulary: Vocabulary) -> Reading:
     if not signs:
         signs = {name: sign for name, sign in notes.weak.items() if name in known and sign}
     if not signs and notes.fidelity:
-        signs = dict.fromkeys(fidelity, 1 if notes.fidelity > 0 else -1)
+        signs = dict.fromkeys(fidelity, 1)
     if notes.wrong:
         topics = {*_words()["fidelity"][task], "preservation"}
         signs = {name: (-1 if notes.wrong > 0 else 1) if name in topics else sign for name, sign in signs.items()}
@@ -106,7 +106,7 @@ def _take_notes(tokens: list[str], vocabulary: Vocabulary) -> _Notes:
         elif cue.kind == "wrong":
             notes.wrong += sign
         elif cue.kind == "fidelity":
-            notes.fidelity += sign
+            notes.fidelity = True
         elif cue.kind in ("strong", "weak"):
             # "no specks, grain or noise": after a comma a negation goes on for words about the same thing.
             own = cue.sign * (-1 if sign < 0 or cue.attribute == turned else 1)
