@@ -51,19 +51,15 @@ def parse_criteria(lines: list[str]) -> tuple[WrittenCriterion, ...]:
     """
     criteria: list[WrittenCriterion] = []
     theme, theme_weight, theme_is_empty = "", 1.0, False
-    for line in map(str.strip, lines):
-        if not line or _LEVEL.match(line):
-            continue
+    for line in _joined(lines):
         heading = _THEME.match(line)
         if heading or _RUBRIC_NUMBER.match(line) or (line.endswith(":") and not _ITEM.match(line)):
             if theme_is_empty:
                 criteria.append(_criterion(theme, theme_weight, len(criteria)))
-            theme, theme_weight, theme_is_empty = "", 1.0, False
             weight = _WEIGHT.search(line)
-            if weight:
-                theme_weight = float(weight["weight"])
-            if heading and not _RUBRIC_NUMBER.match(line):
-                theme, theme_is_empty = _WEIGHT.sub("", heading["name"]), True
+            theme_weight = float(weight["weight"]) if weight else 1.0
+            theme_is_empty = heading is not None and not _RUBRIC_NUMBER.match(line)
+            theme = _WEIGHT.sub("", heading["name"]) if heading else ""
             continue
         theme_is_empty = False
         item = _ITEM.match(line)
@@ -72,6 +68,22 @@ def parse_criteria(lines: list[str]) -> tuple[WrittenCriterion, ...]:
     if theme_is_empty:
         criteria.append(_criterion(theme, theme_weight, len(criteria)))
     return tuple(each for each in criteria if each.text and each.weight > 0)
+
+
+def _joined(lines: list[str]) -> list[str]:
+    """Lines with those that go on with a listed criterion joined to it, and graded levels left out."""
+    joined: list[str] = []
+    open_item = False
+    for line in lines:
+        plain = line.strip()
+        if _LEVEL.match(plain):
+            open_item = False
+        elif plain and open_item and line[0].isspace() and not (_ITEM.match(plain) or _THEME.match(plain)):
+            joined[-1] += f" {plain}"
+        elif plain:
+            joined.append(plain)
+            open_item = bool(_ITEM.match(plain)) and not _THEME.match(plain)
+    return joined
 
 
 def numbered_criteria(text: str) -> tuple[WrittenCriterion, ...]:
