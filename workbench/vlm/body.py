@@ -1,0 +1,136 @@
+"""A request as the bytes that are sent, and as the canonical text its cache key is the hash of."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from workbench.vlm.images import Fingerprint
+from workbench.vlm.request import ChatRequest
+from workbench.vlm.settings import Sampling, Structured
+
+_TOP_LOGPROBS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A second try: the answer that broke the format, and what was wrong with it."""
+
+    answer: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Everything that decides an answer: its canonical JSON, and the SHA-256 of that as cache key."""
+
+    key: str
+    request: str
+
+
+def pose(
+    request: ChatRequest,
+    fingerprints: Sequence[Fingerprint],
+    model: str,
+    sampling: Sampling,
+    structured: Structured,
+    repair: Repair | None = None,
+) -> Question:
+    """The canonical form: images as hashes, no base URL, no key, and `structured` as the user chose it."""
+    pictures = iter(fingerprints)
+    fields = {
+        "version": 1,
+        "model": model,
+        "sampling": sampling_fields(sampling),
+        "system": request.system,
+        "content": [part if isinstance(part, str) else _identity(next(pictures)) for part in request.content],
+        "schema": request.answer.schema,
+        "logprobs": request.logprobs,
+        "structured": structured,
+        "sample": request.sample,
+    }
+    if repair:
+        fields["repair"] = repair.answer  # what was wrong with it follows from the answer
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    return Question(sha256(text.encode()).hexdigest(), text)
+
+
+def serialise(
+    request: ChatRequest,
+    urls: Sequence[bytes],
+    model: str,
+    sampling: Sampling,
+    mode: Structured,
+    *,
+    logprobs: bool,
+    repair: Repair | None = None,
+) -> bytes:
+    """The JSON body: base64 is spliced in as bytes, as serialising and escaping it would cost more than sending it."""
+    system = request.system if _is_enforced(mode) else f"{request.system}\n\n{_schema_text(request)}"
+    head = {"model": model, **sampling_fields(sampling), **_structure(request, mode)}
+    if "max_completion_tokens" in head:
+        del head["max_tokens"]
+    if sampling.seed is not None:
+        head["seed"] = sampling.seed + request.sample
+    if logprobs:
+        head |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
+    pictures = iter(urls)
+    parts = [_text_part(part) if isinstance(part, str) else _image_part(next(pictures)) for part in request.content]
+    messages = [
+        _dump({"role": "system", "content": system}),
+        b'{"role":"user","content":[' + b",".join(parts) + b"]}",
+    ]
+    if repair:
+        messages.append(_dump({"role": "assistant", "content": repair.answer}))
+        messages.append(_dump({"role": "user", "content": _repair_text(request, repair)}))
+    return _dump(head)[:-1] + b',"messages":[' + b",".join(messages) + b"]}"
+
+
+def sampling_fields(sampling: Sampling) -> dict[str, Any]:
+    """The settings as fields of a request; those left to the server are absent."""
+    fields = {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "seed": sampling.seed,
+    }
+    return {name: value for name, value in fields.items() if value is not None} | dict(sampling.extra)
+
+
+def _identity(fingerprint: Fingerprint) -> dict[str, str]:
+    return {"sha256": fingerprint.sha256, "transform": fingerprint.transform}
+
+
+def _is_enforced(mode: Structured) -> bool:
+    return mode in ("json_schema", "structured_outputs")
+
+
+def _structure(request: ChatRequest, mode: Structured) -> dict[str, Any]:
+    if mode == "json_schema":
+        schema = {"name": request.answer.name, "schema": request.answer.schema, "strict": True}
+        return {"response_format": {"type": "json_schema", "json_schema": schema}}
+    if mode == "structured_outputs":
+        return {"structured_outputs": {"json": request.answer.schema}}
+    return {"response_format": {"type": "json_object"}} if mode == "json_object" else {}
+
+
+def _schema_text(request: ChatRequest) -> str:
+    schema = json.dumps(request.answer.schema)
+    return f"Answer with one JSON object that follows this JSON schema, and with nothing else:\n{schema}"
+
+
+def _repair_text(request: ChatRequest, repair: Repair) -> str:
+    return f"That answer cannot be used: {repair.problem}. Answer the same question again. {_schema_text(request)}"
+
+
+def _text_part(text: str) -> bytes:
+    return _dump({"type": "text", "text": text})
+
+
+def _image_part(url: bytes) -> bytes:
+    return b'{"type":"image_url","image_url":{"url":"' + url + b'"}}'
+
+
+def _dump(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
