@@ -29,14 +29,3 @@ class Comparison:
     ranks: tuple[int, ...] | None = None
     scores: tuple[float, ...] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def human_ranks(self) -> tuple[int, ...] | None:
-        """The label as ranks: as given, or those the human scores imply; None when nobody judged.
-
-        >>> Comparison("x", "t2i", "a cat", ("a.png", "b.png"), scores=(2.0, 4.5)).human_ranks
-        (2, 1)
-        """
-        if self.ranks is not None or self.scores is None:
-            return self.ranks
-        return tuple(1 + sum(other > score for other in self.scores) for score in self.scores)

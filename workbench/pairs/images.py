@@ -92,7 +92,7 @@ def inspect(data: bytes) -> ImageInfo:
     with _open(data) as image:
         size = (int(image.size[0]), int(image.size[1]))
         if size[0] * size[1] > MAX_PIXELS:
-            raise ImageError(f"{size[0]}x{size[1]} pixels, at most {MAX_PIXELS:,} are allowed: make it smaller")
+            raise ImageError(f"{size[0]}x{size[1]} pixels, at most {MAX_PIXELS:,} are allowed", "make it smaller")
         return ImageInfo(
             format=image.format or "?",
             mode=image.mode,
@@ -123,7 +123,7 @@ def check(data: bytes) -> ImageInfo:
         decode(data)
         complete = True
     if not complete:
-        raise ImageError(f"truncated or corrupt {info.format} file: get it again from its source")
+        raise ImageError(f"truncated or corrupt {info.format} file", "get it again from its source")
     return info
 
 
@@ -139,7 +139,7 @@ def decode(data: bytes) -> Image.Image:
             image.load()
             rgb = _to_rgb(image)
         except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file
-            raise ImageError(f"the {image.format} file cannot be decoded ({error}): get it again") from error
+            raise ImageError(f"the {image.format} file cannot be decoded ({error})", "get it again") from error
     return rgb if orientation == 1 else rgb.transpose(_UPRIGHT[orientation])
 
 
@@ -191,11 +191,13 @@ def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"a decompression bomb: more than {MAX_PIXELS:,} pixels ({error})") from error
+        raise ImageError(
+            f"it claims far more than {MAX_PIXELS:,} pixels, a decompression bomb", "make it smaller"
+        ) from error
     except UnidentifiedImageError as error:
-        raise ImageError("not an image file, or its start is damaged: use JPEG, PNG, WebP or GIF") from error
+        raise ImageError("not an image file, or its start is damaged", "use JPEG, PNG, WebP or GIF") from error
     except Exception as error:  # Pillow's plugins raise nearly anything on a damaged header
-        raise ImageError(f"not a readable image file ({error}): get it again from its source") from error
+        raise ImageError(f"not a readable image file ({error})", "get it again from its source") from error
 
 
 def _count_frames(image: Image.Image) -> int:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from workbench.pairs.problems import brief
+
 
 def rank_scores(scores: Sequence[float]) -> tuple[int, ...]:
     """Competition ranks of scores, the highest first, equal scores tied.
@@ -19,16 +21,16 @@ def read_ranks(value: object) -> tuple[int, ...]:
     They are kept as given. Raises `ValueError` saying what is wrong.
     """
     if not isinstance(value, list | tuple) or not value:
-        raise ValueError(f"ranks are {value!r}, not a list such as [1, 2]")
+        raise ValueError(f"ranks are {brief(value)}, not a list such as [1, 2]")
     if not all(isinstance(rank, int) and not isinstance(rank, bool) for rank in value):
-        raise ValueError(f"ranks {list(value)!r} are not integers (scores belong under label_score or scores)")
+        raise ValueError(f"ranks {brief(list(value))} are not integers (scores belong under label_score or scores)")
     if min(value) != 1:
-        raise ValueError(f"ranks {list(value)!r} do not start at 1, which is best")
+        raise ValueError(f"ranks {brief(list(value))} do not start at 1, which is best")
     distinct = sorted(set(value))
     dense = [distinct.index(rank) + 1 for rank in value]
     competition = [1 + sum(other < rank for other in value) for rank in value]
     if list(value) not in (dense, competition):
-        raise ValueError(f"ranks {list(value)!r} leave out a rank")
+        raise ValueError(f"ranks {brief(list(value))} leave out a rank")
     return tuple(value)
 
 
@@ -37,7 +39,7 @@ def read_scores(value: object) -> tuple[float, ...]:
     values = list(value) if isinstance(value, list | tuple) else [value]
     numbers = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
     if not values or len(numbers) != len(values):
-        raise ValueError(f"scores are {value!r}, not numbers")
+        raise ValueError(f"scores are {brief(value)}, not numbers")
     if not all(math.isfinite(number) for number in numbers):
-        raise ValueError(f"scores {value!r} are not finite")
+        raise ValueError(f"scores {brief(value)} are not finite")
     return tuple(numbers)

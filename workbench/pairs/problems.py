@@ -3,8 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_BRIEF = 60
+
 SHOWN = 20
 """Problems a message lists; `DatasetError.problems` has all."""
+
+
+def brief(value: object) -> str:
+    """A value for a message: short, on one line, its type visible."""
+    text = repr(value)
+    return text if len(text) <= _BRIEF else text[:_BRIEF] + "..."
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,15 @@ _SHORT = 80
 
 
 class ImageError(ValueError):
-    """An image that cannot be read or must not be used; the message says why and what to do."""
+    """An image that cannot be read or must not be used: the problem, and what to do about it."""
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem}: {self.remedy}" if self.remedy else self.problem
 
 
 def is_url(source: ImageSource) -> bool:
@@ -44,9 +52,11 @@ def shown(source: ImageSource) -> str:
 def within_limit(data: bytes, source: ImageSource) -> bytes:
     """The data itself, unless it is empty or over `MAX_BYTES`."""
     if not data:
-        raise ImageError(f"{shown(source)} is empty: get it again from its source")
+        raise ImageError(f"{shown(source)} is empty", "get it again from its source")
     if len(data) > MAX_BYTES:
-        raise ImageError(f"{shown(source)} has {len(data):,} bytes, at most {MAX_BYTES:,} are allowed: make it smaller")
+        raise ImageError(
+            f"{shown(source)} has {len(data):,} bytes, at most {MAX_BYTES:,} are allowed", "make it smaller"
+        )
     return data
 
 
@@ -61,7 +71,7 @@ def read_bytes(source: ImageSource, *, allow_urls: bool = False) -> bytes:
         return within_limit(_read_data_url(source), source)
     if is_url(source):
         if not allow_urls:
-            raise ImageError(f"{shown(source)} is a URL: download it, or allow URLs")
+            raise ImageError(f"{shown(source)} is a URL", "download it, or allow URLs")
         return _fetch(source)
     return _read_file(source)
 
@@ -71,30 +81,30 @@ def _read_file(source: str) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise ImageError(f"{source} is not a file: give the path of an image file")
+            raise ImageError(f"{source} is not a file", "give the path of an image file")
         if status.st_size > MAX_BYTES:
             raise ImageError(
-                f"{source} has {status.st_size:,} bytes, at most {MAX_BYTES:,} are allowed: make it smaller"
+                f"{source} has {status.st_size:,} bytes, at most {MAX_BYTES:,} are allowed", "make it smaller"
             )
         return within_limit(path.read_bytes(), source)
     except FileNotFoundError as error:
-        raise ImageError(f"{source} does not exist: add the file, or correct the path") from error
+        raise ImageError(f"{source} does not exist", "add the file, or correct the path") from error
     except ImageError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
-        raise ImageError(f"{source!r} cannot be read ({error}): check the path and its permissions") from error
+        raise ImageError(f"{source!r} cannot be read ({error})", "check the path and its permissions") from error
 
 
 def _read_data_url(url: str) -> bytes:
     head, comma, body = url.partition(",")
     if not comma:
-        raise ImageError(f"{shown(url)} is no data URL: write data:image/png;base64,...")
+        raise ImageError(f"{shown(url)} is no data URL", "write data:image/png;base64,...")
     if not head.lower().endswith(";base64"):
         return unquote_to_bytes(body)
     try:
         return base64.b64decode("".join(body.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ImageError(f"{shown(url)} is not valid base64 ({error}): encode the image again") from error
+        raise ImageError(f"{shown(url)} is not valid base64 ({error})", "encode the image again") from error
 
 
 def _fetch(url: str) -> bytes:
@@ -105,14 +115,14 @@ def _fetch(url: str) -> bytes:
             while chunk := response.read1(2**16):
                 received += chunk
                 if len(received) > MAX_BYTES:
-                    raise ImageError(f"{url} has more than {MAX_BYTES:,} bytes: make it smaller")
+                    raise ImageError(f"{url} has more than {MAX_BYTES:,} bytes", "make it smaller")
                 if time.monotonic() > deadline:
-                    raise ImageError(f"{url} took longer than {FETCH_SECONDS:g} s: download it once and use the file")
+                    raise ImageError(f"{url} took longer than {FETCH_SECONDS:g} s", "download it once and use the file")
             missing = response.length
     except ImageError:
         raise
     except (OSError, ValueError, urllib.error.URLError) as error:
-        raise ImageError(f"{url} cannot be fetched ({error}): check the address, or download it") from error
+        raise ImageError(f"{url} cannot be fetched ({error})", "check the address, or download it") from error
     if missing:
-        raise ImageError(f"{url} broke off {missing:,} bytes early: try again, or download it")
+        raise ImageError(f"{url} broke off {missing:,} bytes early", "try again, or download it")
     return within_limit(bytes(received), url)

@@ -1,0 +1,32 @@
+"""What makes two datasets the same."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from workbench.pairs.comparison import Comparison, ImageSource
+from workbench.pairs.sources import read_bytes
+
+
+def dataset_hash(comparisons: Iterable[Comparison], *, allow_urls: bool = False) -> str:
+    """SHA-256 of what is compared and how people judged it: task, prompt, image bytes, ranks and scores.
+
+    Ids, tags, image paths and the order of comparisons do not matter; the order of candidates does, ranks refer to it.
+    Every image is read once. Raises `ImageError` for one that cannot be.
+    """
+    known: dict[str, str] = {}
+
+    def hash_image(source: ImageSource | None) -> str | None:
+        if source is None:
+            return None
+        if isinstance(source, bytes):
+            return hashlib.sha256(source).hexdigest()
+        if source not in known:
+            known[source] = hashlib.sha256(read_bytes(source, allow_urls=allow_urls)).hexdigest()
+        return known[source]
+
+    digests = []
+    for c in comparisons:
+        seen = [c.task, c.prompt, [hash_image(i) for i in c.images], hash_image(c.source_image), c.ranks, c.scores]
+        digests.append(hashlib.sha256(json.dumps(seen).encode()).digest())
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
