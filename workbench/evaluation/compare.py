@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from workbench.evaluation.record import VerdictRecord
-from workbench.evaluation.statistics import Difference, bootstrap_bounds, paired_difference
+from workbench.evaluation.statistics import HALF_PAIR, Difference, bootstrap_bounds, paired_difference
 from workbench.evaluation.table import Bools, Floats, Ints, VerdictTable
 
 if TYPE_CHECKING:
@@ -188,6 +188,7 @@ def _differences(a: VerdictTable, b: VerdictTable, at_a: Ints, at_b: Ints, seed:
             after[name][known],
             clusters[known],
             limit=2.0 if bias else 1.0,
+            weight=HALF_PAIR / 2 if name == "mean" else HALF_PAIR,
             goal="zero" if bias else "high",
             bootstrap95=bounds.get(key, {}).get(name),
         )

@@ -33,7 +33,7 @@ class VerdictRecord:
     pair_id: str
     order: Order
     sample: Annotated[int, Field(ge=0, lt=10_000)]
-    shown: Annotated[tuple[int, ...], Field(min_length=2)]
+    shown: Annotated[tuple[int, ...], Field(min_length=1)]
     prompt_id: str
     outcome: Outcome
     ranks: tuple[int, ...] | None
@@ -68,7 +68,7 @@ class VerdictRecord:
             prompt_id=prompt_id(comparison.prompt),
             outcome=verdict.outcome,
             ranks=verdict.ranks,
-            correct=is_correct(verdict.ranks, comparison.human_ranks),
+            correct=is_correct(verdict.ranks, comparison.ranks),
             confidence=verdict.probability,
             reason=_storable(verdict.reason),
             criteria=verdict.criteria,
@@ -106,7 +106,7 @@ def shown_order(comparison: Comparison, order: Order) -> tuple[int, ...]:
     >>> shown_order(Comparison("p", "t2i", "a dog", ("a.png", "b.png"), ranks=(2, 1)), "forward")
     (1, 0)
     """
-    ranks = comparison.human_ranks or (1,) * len(comparison.images)
+    ranks = comparison.ranks or (1,) * len(comparison.images)
     forward = tuple(sorted(range(len(ranks)), key=ranks.__getitem__))
     return forward if order == "forward" else forward[::-1]
 

@@ -167,7 +167,7 @@ def summarise(
     strata, left_out = _strata(table, by_id, mean, resolved)
     return Results(
         n_pairs=len(comparisons),
-        n_unlabelled=sum(comparison.human_ranks is None for comparison in comparisons),
+        n_unlabelled=sum(comparison.ranks is None for comparison in comparisons),
         n_missing=len(comparisons) - int(table.complete.sum()),
         accuracy=Accuracy(
             forward=_proportion(forward, table),
@@ -247,7 +247,7 @@ def _pairwise(table: VerdictTable, by_id: Mapping[str, Comparison]) -> Estimate 
         return None
     values = np.full(len(table.pair_ids), np.nan)
     for row, pair_id in enumerate(table.pair_ids):
-        label = by_id[pair_id].human_ranks
+        label = by_id[pair_id].ranks
         given = table.ranking[row][table.judged[row]].tolist()
         if label is not None and given:
             ranks = [table.rankings[code] if code >= 0 else None for code in given]

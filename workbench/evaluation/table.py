@@ -121,7 +121,7 @@ class VerdictTable:
         """(n,): share of the verdicts with one winner that name the candidate shown first; needs no label."""
         winner = self.winner
         picked = np.where(winner >= 0, (winner == self.first).astype(float), np.nan)
-        return _mean_over(picked.reshape(len(picked), -1))
+        return _mean_over(picked.reshape(len(picked), 2 * picked.shape[2]))
 
     def outcomes(self) -> dict[str, int]:
         """How many verdicts ended in each outcome: `a`, `b`, ..., `tie`, `invalid`, `error`."""
