@@ -5,15 +5,15 @@ from dataclasses import replace
 
 from numpy.random import Generator
 
-from workbench.shapes.editing import carry_out, moved, random_edit
+from workbench.shapes.editing import carry_out, moved
 from workbench.shapes.grammar import SceneSpec
 from workbench.shapes.instructions import EDGES, Edit
 from workbench.shapes.layout import CANVAS, Item, background_of, clear, free_place, items, place, random_background
 from workbench.shapes.scene import COLORS, SHAPES, PlacedShape, Scene, luma
 
 OPPOSITES = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
-DEFECTS_EDIT = ("unmet", "over", "blur", "noise")
-OVER_EDITS = ("recolor", "reshape", "remove", "move", "add", "background")
+DEFECTS_EDIT = ("unmet", "over", "background", "blur", "noise")
+OVER_EDITS = ("recolor", "reshape", "remove", "move", "add")
 
 
 def defects_t2i(spec: SceneSpec) -> list[str]:
@@ -31,7 +31,7 @@ def defects_t2i(spec: SceneSpec) -> list[str]:
 
 
 def split_defects(possible: Sequence[str], rng: Generator) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Two to four defects shared out over two candidates, at least one for each, so that each is better at something."""
+    """Two to four defects shared out over two candidates, so that each is better at something."""
     chosen = rng.permutation(list(possible))[: rng.integers(2, 5)].tolist()
     first, second = [chosen[0]], [chosen[1]]
     for defect in chosen[2:]:
@@ -87,10 +87,11 @@ def edit_candidate(edit: Edit, source: Scene, defects: Sequence[str], rng: Gener
     scene = _failed(edit, source, rng) if "unmet" in defects else carry_out(edit, source, rng)
     if scene is not None and "over" in defects:
         scene = _over_edited(edit, scene, rng)
-    if scene is None:
+    if scene is None or not scene.objects:
         return None
-    drift = float(rng.uniform(-0.06, 0.06))
-    return _degraded(_relit(scene, drift), defects, rng)
+    drift = float(rng.uniform(0.15, 0.35) if "background" in defects else rng.uniform(0.0, 0.06))
+    darker = luma(scene.background) > 0.6 if "background" in defects else rng.random() < 0.5
+    return _degraded(_relit(scene, -drift if darker else drift), defects, rng)
 
 
 def _failed(edit: Edit, source: Scene, rng: Generator) -> Scene | None:
@@ -109,9 +110,6 @@ def _over_edited(edit: Edit, scene: Scene, rng: Generator) -> Scene | None:
     """The scene with something changed that the edit does not name."""
     spared = [each for each in scene.objects if not edit.names(each) and (each.color, each.shape) != _made(edit)]
     way = OVER_EDITS[rng.integers(len(OVER_EDITS))]
-    if way == "background":
-        shift = float(rng.uniform(0.15, 0.35))
-        return _relit(scene, shift if luma(scene.background) < 0.6 else -shift)
     if way == "add":
         extra = Item(list(COLORS)[rng.integers(len(COLORS))], SHAPES[rng.integers(len(SHAPES))])
         new = free_place(extra, CANVAS, scene.objects, 0.5, rng)
@@ -150,7 +148,7 @@ def _made(edit: Edit) -> tuple[str, str]:
 
 
 def _relit(scene: Scene, shift: float) -> Scene:
-    red, green, blue = scene.background
+    red, _, blue = scene.background
     brightness = min(max(luma(scene.background) + shift, 0.32), 0.95)
     return replace(scene, background=background_of(brightness, (red - blue) / 19))
 

@@ -12,7 +12,7 @@ from workbench.shapes.render import DARK_DUST, LIGHT_DUST, signed_distance
 from workbench.shapes.scene import COLORS, SHAPES, Observation, PlacedShape, Rgb, luma
 
 Array = NDArray[np.float32]
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating]
 
 LARGEST = 160
 """Larger pictures are averaged down to at most this many pixels a side; all that is measured survives it."""
@@ -166,7 +166,7 @@ def _blots(x: Floats, y: Floats, label: NDArray[np.intp], count: int) -> list[Bl
     direction = (up + 1j * across) / np.maximum(np.sqrt(squared), 1e-6)
     columns = [squared - 0.5] + [squared * (direction**k).real for k in HARMONICS]
     features = np.stack([np.bincount(label, column, count) / area for column in columns], axis=1)  # (count, 4)
-    return [Blot(*middle[:, i].tolist(), float(radius[i]), features[i]) for i in range(count)]
+    return [Blot(float(middle[0, i]), float(middle[1, i]), float(radius[i]), features[i]) for i in range(count)]
 
 
 def _likest(blot: Blot, blur: float) -> Template:

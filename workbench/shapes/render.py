@@ -39,21 +39,28 @@ def outline(shape: str) -> NDArray[np.float64]:
     return corners * math.sqrt(math.pi / area)
 
 
+@lru_cache(maxsize=16)
+def _reach(shape: str) -> tuple[float, float, float]:
+    corners = outline(shape)
+    if not len(corners):
+        return 1.0, 1.0, 1.0
+    return float(corners[:, 0].max()), float(-corners[:, 1].min()), float(corners[:, 1].max())
+
+
 def half_extents(shape: str, radius: float) -> tuple[float, float, float]:
     """How far a shape reaches sideways, upwards and downwards from its centre of mass."""
-    corners = outline(shape) * radius
-    if not len(corners):
-        return radius, radius, radius
-    return float(corners[:, 0].max()), float(-corners[:, 1].min()), float(corners[:, 1].max())
+    sideways, up, down = _reach(shape)
+    return radius * sideways, radius * up, radius * down
 
 
 def signed_distance(shape: str, x: Array, y: Array, radius: float) -> Array:
     """Distance to the shape's border at points around its centre of mass, negative inside; units of the arguments."""
     corners = (outline(shape) * radius).astype(np.float32)
     if not len(corners):
-        return np.hypot(x, y) - np.float32(radius)
-    nearest = np.full(x.shape, np.inf, np.float32)
-    inside = np.zeros(x.shape, bool)
+        from_centre: Array = np.hypot(x, y) - np.float32(radius)
+        return from_centre
+    points = np.broadcast_shapes(x.shape, y.shape)
+    nearest, inside = np.full(points, np.inf, np.float32), np.zeros(points, bool)
     for (ax, ay), (bx, by) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         ex, ey = bx - ax, by - ay
         along = np.clip(((x - ax) * ex + (y - ay) * ey) / (ex * ex + ey * ey), 0, 1)
@@ -89,7 +96,7 @@ def _draw(canvas: Array, each: PlacedShape) -> None:
     window = canvas[top : int(each.y * width) + reach, left : int(each.x * width) + reach]
     x = np.arange(left, left + window.shape[1], dtype=np.float32) + np.float32(0.5 - each.x * width)
     y = np.arange(top, top + window.shape[0], dtype=np.float32) + np.float32(0.5 - each.y * width)
-    distance = signed_distance(each.shape, *np.meshgrid(x, y), each.radius * width)
+    distance = signed_distance(each.shape, x[None, :], y[:, None], each.radius * width)
     cover = np.clip(0.5 - distance, 0, 1)[..., None]
     window += cover * (np.array(COLORS[each.color], np.float32) - window)
 

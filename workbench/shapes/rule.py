@@ -86,8 +86,8 @@ def sample_rule(task: Task, rng: Generator) -> HiddenRule:
     Sharpness and cleanness are disliked in three worlds of ten, three worlds of ten have a condition, and in one of
     four people also care about left and right, which no judge of this world has a word for.
     """
-    asked = list(FIDELITY[task])
-    chosen = rng.permutation(asked)[: rng.integers(2, 4)].tolist()
+    # three or four: a prompt need not mention a relation or a size, and then these decide nothing
+    chosen = rng.permutation(list(FIDELITY[task]))[: rng.integers(3, 5)].tolist()
     weights = {name: float(rng.uniform(0.5, 1.0)) for name in chosen}
     style = rng.permutation(["sharpness", "cleanness", "brightness", "fill", "balance"])[: rng.integers(1, 3)].tolist()
     for name in style:
