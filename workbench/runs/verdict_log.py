@@ -90,8 +90,8 @@ def _repair_tail(file: int) -> None:
     end = os.fstat(file).st_size
     tail, start = b"", end
     while start > 0 and b"\n" not in tail:
-        start = max(0, start - CHUNK)
-        tail = os.pread(file, CHUNK if end - start > CHUNK else end - start, start) + tail
+        stop, start = start, max(0, start - CHUNK)
+        tail = os.pread(file, stop - start, start) + tail
     torn = tail[tail.rfind(b"\n") + 1 :]
     if not torn:
         return
