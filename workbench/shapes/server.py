@@ -216,13 +216,16 @@ def _serve_for_parent() -> None:
     start = json.loads(sys.stdin.readline())
     # A parent that is killed closes the pipe: no server is left behind.
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-    serve(
-        JudgeSettings.model_validate(start["settings"]),
-        start["port"],
-        api_key=start["api_key"],
-        image_root=Path(start["image_root"]) if start["image_root"] else None,
-        ready=lambda url: print(url, flush=True),
-    )
+    try:
+        serve(
+            JudgeSettings.model_validate(start["settings"]),
+            start["port"],
+            api_key=start["api_key"],
+            image_root=Path(start["image_root"]) if start["image_root"] else None,
+            ready=lambda url: print(url, flush=True),
+        )
+    except OSError as error:
+        sys.exit(f"port {start['port']}: {error.strerror}")
 
 
 if __name__ == "__main__":
