@@ -29,7 +29,7 @@ class Match:
 
 def change(edit: Edit, source: Observation, seen: Observation) -> dict[str, float]:
     """`instruction` (the asked change is there) and `preservation` (all else is as it was), each in [0, 1]."""
-    matches = match_objects(source.objects, seen.objects)
+    matches = match_objects(edit, source.objects, seen.objects)
     kept = {match.after for match in matches}
     new = [each for each in seen.objects if each not in kept]
     return {
@@ -38,16 +38,17 @@ def change(edit: Edit, source: Observation, seen: Observation) -> dict[str, floa
     }
 
 
-def match_objects(before: Sequence[PlacedShape], after: Sequence[PlacedShape]) -> list[Match]:
-    """Who became whom: the nearest pairs first, where another colour or shape counts as distance.
+def match_objects(edit: Edit, before: Sequence[PlacedShape], after: Sequence[PlacedShape]) -> list[Match]:
+    """Who became whom: the nearest pairs first, where a colour or shape nobody asked for counts as distance.
 
-    An object of unchanged colour and shape may have gone anywhere; one that differs must be about where it was.
+    An object that looks as before, or as the edit wants it, may have gone anywhere; any other must be about where it
+    was.
     """
     distances = sorted(
-        (_distance(a, b), i, j)
+        (_offset(a, b) + OTHER_TRAIT * strange, i, j)
         for i, a in enumerate(before)
         for j, b in enumerate(after)
-        if (a.color, a.shape) == (b.color, b.shape) or _distance(a, b) < FARTHEST_MATCH
+        if (strange := _strangeness(edit, a, b)) == 0 or _offset(a, b) + OTHER_TRAIT * strange < FARTHEST_MATCH
     )
     became: dict[int, int] = {}
     for _, i, j in distances:
@@ -56,8 +57,14 @@ def match_objects(before: Sequence[PlacedShape], after: Sequence[PlacedShape]) -
     return [Match(each, after[became[i]] if i in became else None) for i, each in enumerate(before)]
 
 
-def _distance(a: PlacedShape, b: PlacedShape) -> float:
-    return math.hypot(a.x - b.x, a.y - b.y) + OTHER_TRAIT * ((a.color != b.color) + (a.shape != b.shape))
+def _offset(a: PlacedShape, b: PlacedShape) -> float:
+    return math.hypot(a.x - b.x, a.y - b.y)
+
+
+def _strangeness(edit: Edit, before: PlacedShape, after: PlacedShape) -> int:
+    """How many of colour and shape are neither what they were nor what the edit makes them."""
+    asked = edit.value if edit.names(before) else None
+    return (after.color not in (before.color, asked)) + (after.shape not in (before.shape, asked))
 
 
 def _instruction(edit: Edit, matches: Sequence[Match], new: Sequence[PlacedShape]) -> float:
@@ -105,7 +112,7 @@ def _unchanged(edit: Edit, before: PlacedShape, after: PlacedShape) -> bool:
     return (
         (after.color == before.color or asked == "recolor")
         and (after.shape == before.shape or asked == "reshape")
-        and (math.hypot(after.x - before.x, after.y - before.y) < SAME_PLACE or asked == "move")
+        and (_offset(before, after) < SAME_PLACE or asked == "move")
         and (1 / SAME_SIZE < after.radius / before.radius < SAME_SIZE or asked == "resize")
     )
 

@@ -42,11 +42,11 @@ def carry_out(edit: Edit, source: Scene, rng: Generator) -> Scene | None:
         new = free_place(Item(edit.color, edit.shape), CANVAS, source.objects, float(rng.random()), rng)
         return replace(source, objects=(*source.objects, new)) if new else None
     objects: list[PlacedShape] = []
-    for each in source.objects:
+    for i, each in enumerate(source.objects):
         if not edit.names(each):
             objects.append(each)
         elif edit.action != "remove":
-            others = [other for other in source.objects if other is not each]
+            others = [*objects, *source.objects[i + 1 :]]
             edited = moved(each, edit.value, others, rng) if edit.action == "move" else _altered(edit, each)
             if edited is None or not clear(edited, others):
                 return None

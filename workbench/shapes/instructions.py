@@ -18,7 +18,7 @@ _FORMS: dict[Action, str] = {
     "recolor": rf"change the {_KIND} to (?P<value>{_COLOR})",
     "reshape": rf"change the {_KIND} to (?:an? )?(?P<value>{_SHAPE})s?",
     "remove": rf"remove the {_KIND}",
-    "add": rf"add an? {_KIND}",
+    "add": rf"add an? (?P<color>{_COLOR}) (?P<shape>{_SHAPE})",
     "resize": rf"make the {_KIND} (?P<value>{'|'.join(RESIZES)})",
     "move": rf"move the {_KIND} to the (?P<value>{'|'.join(EDGES)})",
 }
@@ -70,7 +70,7 @@ def parse_instruction(text: str) -> Edit:
     for action, pattern in _PATTERNS.items():
         if match := pattern.fullmatch(plain):
             parts = match.groupdict(default="")
-            edit = Edit(action, parts["color"], parts["shape"], parts.get("value", ""), parts["plural"] == "s")
+            edit = Edit(action, parts["color"], parts["shape"], parts.get("value", ""), parts.get("plural") == "s")
             if edit.instruction() == plain:
                 return edit
     raise ValueError(
