@@ -17,6 +17,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +102,7 @@ def perceive(
     values = np.array([[each[name] for name in names] for each in satisfied])
     spread = np.array([settings.misreading.get(name, 0.0) for name in names])
     if spread.any():
-        errors = np.array([generator("eyes", prompt, image).standard_normal(len(names)) for image in images])
+        errors = np.array([_slips(prompt, image, len(names)) for image in images])
         values = np.clip(values + spread * errors, 0.0, 1.0)
     return Percept(values, luck, vague, settings.noise * noise / math.sqrt(2))
 
@@ -187,6 +188,12 @@ def uniform(*parts: str) -> float:
     """A number in [0, 1) that belongs to these strings."""
     digest = hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).digest()
     return (int.from_bytes(digest, "big") >> 11) / 2**53
+
+
+@lru_cache(maxsize=20_000)
+def _slips(prompt: str, image: str, n: int) -> Array:
+    """Errors of perception that belong to an image, standard normal."""
+    return generator("eyes", prompt, image).standard_normal(n)
 
 
 def _ranks(order: Sequence[int], logits: Array, ties: bool) -> tuple[int, ...]:

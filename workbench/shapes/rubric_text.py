@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 _TAGGED = re.compile(r"<rubric>(.*?)</rubric>", re.DOTALL | re.IGNORECASE)
 _HEADING = re.compile(r"\b(?:rubrics?|criteri(?:a|on)|guidelines?|checklist|judge by|principles?)\b", re.IGNORECASE)
@@ -33,6 +34,7 @@ def tagged_rubric(text: str) -> str | None:
     return str(found[-1]) if found else None
 
 
+@lru_cache(maxsize=1000)
 def find_criteria(text: str) -> tuple[WrittenCriterion, ...]:
     """The criteria of the rubric in a longer text: tagged, or listed under a heading that speaks of criteria.
 
