@@ -56,7 +56,8 @@ def construct(node: yaml.Node) -> Any:
     try:
         return loader.construct_object(node, deep=True)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise YamlError(node.start_mark.line + 1, str(getattr(error, "problem", None) or error)) from error
+        mark = getattr(error, "problem_mark", None) or node.start_mark
+        raise YamlError(mark.line + 1, str(getattr(error, "problem", None) or error)) from error
     finally:
         loader.dispose()
 

@@ -49,7 +49,12 @@ def to_arr_text(rubric: Rubric) -> str:
     else:
         text = "\n\n".join(_write_block(i, theme, tips) for i, (theme, tips) in enumerate(groups, start=1))
     lines = text.split("\n")
-    if not text or text != text.strip("\n") or "\r\n" in text or groups not in (_parse_blocks(lines), _parse_items(lines)):
+    if (
+        not text
+        or text != text.strip("\n")
+        or "\r\n" in text
+        or groups not in (_parse_blocks(lines), _parse_items(lines))
+    ):
         raise _cannot_hold(rubric, "unnamed themes, blank lines, or lines that look like its own marks")
     return text
 

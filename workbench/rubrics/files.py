@@ -211,14 +211,14 @@ def _write_yaml(rubric: Rubric) -> str:
 
 
 def _theme_data(theme: Theme) -> dict[str, Any]:
-    weight = {} if theme.weight == 1 else {"weight": theme.weight}
+    weight = {} if theme.weight == 1 else {"weight": _number(theme.weight)}
     return {"name": theme.name, **weight, "criteria": [_criterion_data(criterion) for criterion in theme.criteria]}
 
 
 def _criterion_data(criterion: Criterion) -> dict[str, Any]:
     data: dict[str, Any] = {"id": criterion.id, "text": criterion.text}
     if criterion.weight != 1:
-        data["weight"] = criterion.weight
+        data["weight"] = _number(criterion.weight)
     if criterion.levels:
         data["levels"] = {level.score: level.text for level in criterion.levels}
     if not criterion.enabled:
@@ -226,3 +226,7 @@ def _criterion_data(criterion: Criterion) -> dict[str, Any]:
     if criterion.source is not None:
         data["source"] = criterion.source
     return data
+
+
+def _number(weight: float) -> float:
+    return int(weight) if weight == int(weight) else weight
