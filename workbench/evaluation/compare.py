@@ -116,8 +116,7 @@ def compare_runs(a: JudgedRun, b: JudgedRun, *, seed: int = 0) -> RunComparison:
             f"{a.name} judged the dataset {a.dataset} and {b.name} the dataset {b.dataset}: only runs on the same "
             "dataset can be compared pair by pair; evaluate both on one file"
         )
-    rows_a = {pair: row for row, pair in enumerate(a.table.pair_ids) if a.table.complete[row]}
-    rows_b = {pair: row for row, pair in enumerate(b.table.pair_ids) if b.table.complete[row]}
+    rows_a, rows_b = _complete_rows(a.table), _complete_rows(b.table)
     shared = [pair for pair in rows_a if pair in rows_b]
     if not shared:
         raise ValueError(f"{a.name} and {b.name} share no pair judged in both orders: finish both runs first")
@@ -156,6 +155,10 @@ def _judged_run(folder: Path) -> JudgedRun:
     if not isinstance(dataset, dict) or "hash" not in dataset or not log.exists():
         raise ValueError(f"{folder} is not the run folder of an evaluation: it names no dataset or holds no verdicts")
     return JudgedRun.of(folder.name, str(dataset["hash"]), read_verdicts(log))
+
+
+def _complete_rows(table: VerdictTable) -> dict[str, int]:
+    return {table.pair_ids[row]: int(row) for row in np.flatnonzero(table.complete)}
 
 
 def _quantities(table: VerdictTable, rows: Ints) -> dict[str, Floats]:

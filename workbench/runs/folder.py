@@ -13,7 +13,7 @@ from typing import Any, Self
 from workbench.runs.environment import describe_environment
 from workbench.runs.manifest import FILE_NAME, Manifest, Status, now, read_manifest
 from workbench.runs.parameters import differing, storable
-from workbench.runs.storage import storage, write_json
+from workbench.runs.storage import StorageError, storage, write_json
 
 LOCK_NAME = ".lock"
 
@@ -93,7 +93,7 @@ class RunFolder:
         stopped = isinstance(error, KeyboardInterrupt | SystemExit | CancelledError | GeneratorExit)
         try:  # only the kind of error is kept: its message may quote paths, prompts or a server's reply
             self.finish("interrupted" if stopped else "failed", type(error).__name__)
-        except OSError as second:  # on a full disk the first error is the one to see
+        except StorageError as second:  # on a full disk the first error is the one to see
             error.add_note(f"and {FILE_NAME} could not record it: {second}")
 
     def _update(self, **changes: Any) -> None:

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from workbench.vlm.errors import StorageFailed
 
-class StorageError(OSError):
-    """A file of a run could not be written; nothing more should be asked of a model until it can be."""
+
+class StorageError(StorageFailed):
+    """A file of a run could not be written; a `StopRun`, as nothing more should be asked of a model until it can be."""
 
 
 @contextmanager
