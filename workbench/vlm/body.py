@@ -11,6 +11,10 @@ from workbench.vlm.request import ChatRequest
 from workbench.vlm.settings import Sampling, Structured
 
 _TOP_LOGPROBS = 5
+_BEFORE_URL = b'{"type":"image_url","image_url":{"url":"'
+_AFTER_URL = b'"}}'
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
+_CANONICAL = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def pose(
     }
     if repair:
         fields["repair"] = repair.answer  # what was wrong with it follows from the answer
-    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    text = _CANONICAL.encode(fields)
     return Question(sha256(text.encode()).hexdigest(), text)
 
 
@@ -75,16 +79,20 @@ def serialise(
         head["seed"] = sampling.seed + request.sample
     if logprobs:
         head |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
+    pieces = [_dump(head)[:-1], b',"messages":[', _dump({"role": "system", "content": system})]
+    pieces.append(b',{"role":"user","content":')
     pictures = iter(urls)
-    parts = [_text_part(part) if isinstance(part, str) else _image_part(next(pictures)) for part in request.content]
-    messages = [
-        _dump({"role": "system", "content": system}),
-        b'{"role":"user","content":[' + b",".join(parts) + b"]}",
-    ]
+    opening = b"["
+    for part in request.content:
+        pieces.append(opening)
+        pieces += [_text(part)] if isinstance(part, str) else [_BEFORE_URL, next(pictures), _AFTER_URL]
+        opening = b","
+    pieces.append(b"]}")
     if repair:
-        messages.append(_dump({"role": "assistant", "content": repair.answer}))
-        messages.append(_dump({"role": "user", "content": _repair_text(request, repair)}))
-    return _dump(head)[:-1] + b',"messages":[' + b",".join(messages) + b"]}"
+        pieces += [b",", _dump({"role": "assistant", "content": repair.answer})]
+        pieces += [b",", _dump({"role": "user", "content": _repair_text(request, repair)})]
+    pieces.append(b"]}")
+    return b"".join(pieces)  # the images' only copy
 
 
 def sampling_fields(sampling: Sampling) -> dict[str, Any]:
@@ -124,13 +132,9 @@ def _repair_text(request: ChatRequest, repair: Repair) -> str:
     return f"That answer cannot be used: {repair.problem}. Answer the same question again. {_schema_text(request)}"
 
 
-def _text_part(text: str) -> bytes:
+def _text(text: str) -> bytes:
     return _dump({"type": "text", "text": text})
 
 
-def _image_part(url: bytes) -> bytes:
-    return b'{"type":"image_url","image_url":{"url":"' + url + b'"}}'
-
-
 def _dump(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return _COMPACT.encode(value).encode()

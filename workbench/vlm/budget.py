@@ -50,6 +50,12 @@ class Estimate:
     output_tokens: int
     cost_usd: float | None
 
+    def line(self) -> str:
+        """The estimate as text: `at most 480 calls, 0.6 M tokens in, 0.5 M out, $1.20`."""
+        cost = "price unknown" if self.cost_usd is None else f"${self.cost_usd:.2f}"
+        tokens = f"{self.input_tokens / 1e6:.1f} M tokens in, {self.output_tokens / 1e6:.1f} M out"
+        return f"at most {self.calls:,} calls, {tokens}, {cost} (nothing cached, each answered at once)"
+
 
 @dataclass(frozen=True, slots=True)
 class Reservation:

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Answer:
 
     def to_json(self) -> str:
         """The answer as ASCII text."""
-        fields = asdict(self)
+        fields = {name: getattr(self, name) for name in self.__slots__}
         fields["tokens"] = [[token.text, token.logprob, dict(token.top)] for token in self.tokens]
         return json.dumps(fields)
 

@@ -14,9 +14,12 @@ from workbench.vlm.cache import Answer, Cache
 from workbench.vlm.errors import InvalidAnswer, NoAnswer, Spent
 from workbench.vlm.images import Fingerprint, Images, inspect
 from workbench.vlm.json_text import find_object
+from workbench.vlm.models import only_model
 from workbench.vlm.request import ChatRequest, Picture, Reply
 from workbench.vlm.sender import Job, Sender
 from workbench.vlm.settings import Endpoint, ImagePolicy, Limits, Sampling, Structured
+
+__all__ = ["Endpoint", "ImagePolicy", "Limits", "Sampling", "VlmClient", "only_model"]
 
 _SHOWN = 300
 
@@ -86,6 +89,11 @@ class VlmClient:
     def usage(self) -> RunUsage:
         """What has been sent, received and spent so far."""
         return self._budget.usage
+
+    @property
+    def schema_mode(self) -> Structured:
+        """How schemas are enforced now: with `auto`, `off` once the server has refused them."""
+        return self._sender.mode
 
     def identity(self) -> dict[str, Any]:
         """Everything about the client that decides answers, as JSON."""

@@ -14,7 +14,7 @@ from workbench.vlm.limiter import Limiter
 from workbench.vlm.rejections import Rejection, explain
 from workbench.vlm.replies import TryAgain, Unusable, read_reply
 from workbench.vlm.settings import Endpoint, Limits, Structured
-from workbench.vlm.transport import Dropped, NotConnected, Response, Transport
+from workbench.vlm.transport import Dropped, NotConnected, Response, Transport, api_key
 
 _LONGEST_PAUSE_S = 30.0
 
@@ -52,7 +52,7 @@ class Sender:
         self._limiter = Limiter(limits.concurrency)
         self._transport: Transport | None = None
         self._may_fall_back = structured == "auto"
-        self._mode: Structured = "json_schema" if structured == "auto" else structured
+        self.mode: Structured = "json_schema" if structured == "auto" else structured
         self._gives_logprobs = True
         self.has_worked = False
 
@@ -80,7 +80,7 @@ class Sender:
                     slot = await self._limiter.acquire(again=deadline is not None)
             except TimeoutError:
                 break
-            pause_s = self._backoff(job.key, len(failures))
+            wait_s: float | None = None
             try:
                 deadline = deadline or self._now() + self._limits.deadline_s
                 return await self._attempt(job, slot, deadline)
@@ -91,10 +91,11 @@ class Sender:
                 failures.append(f"no connection ({error})")
             except TryAgain as error:
                 failures.append(str(error))
-                pause_s = pause_s if error.wait_s is None else error.wait_s
+                wait_s = error.wait_s
             finally:
                 self._limiter.release()
             if len(failures) < self._limits.attempts:
+                pause_s = self._backoff(job.key, len(failures)) if wait_s is None else wait_s
                 if deadline is not None and self._now() + pause_s >= deadline:
                     failures.append(f"the next attempt would come in {pause_s:.3g} s, too late")
                     break
@@ -104,7 +105,7 @@ class Sender:
 
     async def _attempt(self, job: Job, slot: int, deadline: float) -> Answer:
         """One request, in a slot that is already taken; what is stored when it ends has been committed."""
-        mode, logprobs = self._mode, job.logprobs and self._gives_logprobs
+        mode, logprobs = self.mode, job.logprobs and self._gives_logprobs
         body = await job.body(mode, logprobs)
         reservation = await self._budget.reserve(job.input_tokens, job.output_tokens)
         spent = job.spent
@@ -169,9 +170,9 @@ class Sender:
             self._gives_logprobs = False
             return _AskOtherwise()
         if not has_cause and self._may_fall_back and mode == "json_schema" and rejection.is_schema:
-            self._mode = "off"
+            self.mode = "off"
             return _AskOtherwise()
-        key = self._transport.key if self._transport else ""
+        key = api_key(self._endpoint.api_key_env)
         if key:
             rejection = Rejection(rejection.status, rejection.text.replace(key, "***"))
         error = explain(rejection, self._endpoint, has_key=bool(key), has_worked=self.has_worked)
@@ -192,8 +193,8 @@ class Sender:
         )
 
     def _backoff(self, key: str, failed: int) -> float:
-        """Seconds: `backoff_s * 2 ** failed`, up to 30 s, times a factor in [0.5, 1] that question and attempt fix."""
-        pause_s = min(_LONGEST_PAUSE_S, self._limits.backoff_s * 2.0**failed)
+        """Seconds: `backoff_s * 2 ** (failed - 1)`, up to 30 s, times a factor in [0.5, 1] fixed by key and attempt."""
+        pause_s = min(_LONGEST_PAUSE_S, self._limits.backoff_s * 2.0 ** (failed - 1))
         return pause_s * random.Random(f"{key}/{failed}").uniform(0.5, 1.0)
 
     def _who(self) -> str:

@@ -2,7 +2,8 @@
 
 import math
 import os
-import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx2
@@ -29,8 +30,31 @@ class Dropped(Exception):  # noqa: N818
     """The connection broke before the whole reply had come."""
 
 
+def api_key(variable: str) -> str:
+    """The key in an environment variable; empty if it is not set."""
+    return os.environ.get(variable, "").strip()
+
+
+def headers(variable: str) -> dict[str, str]:
+    """The headers every request carries, as the openai client sends them."""
+    common = {"accept": "application/json", "user-agent": "workbench"}
+    key = api_key(variable)
+    return common | {"authorization": f"Bearer {key}"} if key else common
+
+
+@contextmanager
+def connecting() -> Iterator[None]:
+    """Tell a request that never reached the server (`NotConnected`) from one that broke off (`Dropped`)."""
+    try:
+        yield
+    except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
+        raise NotConnected(str(error) or type(error).__name__) from error
+    except httpx2.RequestError as error:
+        raise Dropped(str(error) or type(error).__name__) from error
+
+
 class Transport:
-    """HTTP connections to one endpoint, authenticated as the openai client does.
+    """HTTP connections to one endpoint, authenticated with a bearer token.
 
     Connections are spread over several clients: a pool walks all its connections at every request, which at 256 in
     flight costs more than everything else.
@@ -38,14 +62,11 @@ class Transport:
 
     def __init__(self, endpoint: Endpoint, concurrency: int) -> None:
         self._url = httpx2.URL(endpoint.base_url.rstrip("/") + "/chat/completions")
-        self.key = os.environ.get(endpoint.api_key_env, "").strip()
-        headers = {"content-type": "application/json", "accept": "application/json", "user-agent": "workbench"}
-        if self.key:
-            headers["authorization"] = f"Bearer {self.key}"
-        secure: ssl.SSLContext | bool = httpx2.create_ssl_context() if self._url.scheme == "https" else True
+        self._headers = {"content-type": "application/json", **headers(endpoint.api_key_env)}
+        secure = httpx2.create_ssl_context()  # once: reading the certificates takes 20 ms
         unlimited = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
         self._clients = [
-            httpx2.AsyncClient(headers=headers, verify=secure, limits=unlimited, timeout=None)
+            httpx2.AsyncClient(verify=secure, limits=unlimited, timeout=None)
             for _ in range(math.ceil(concurrency / _PER_POOL))
         ]
         self._turn = 0
@@ -53,12 +74,9 @@ class Transport:
     async def post(self, body: bytes) -> Response:
         """Send one request. Raises `NotConnected` or `Dropped`; how long it may take is the caller's business."""
         self._turn = (self._turn + 1) % len(self._clients)
-        try:
-            response = await self._clients[self._turn].post(self._url, content=body)
-        except (httpx2.ConnectError, httpx2.ProxyError) as error:
-            raise NotConnected(str(error) or type(error).__name__) from error
-        except httpx2.RequestError as error:
-            raise Dropped(str(error) or type(error).__name__) from error
+        request = httpx2.Request("POST", self._url, headers=self._headers, content=body)
+        with connecting():
+            response = await self._clients[self._turn].send(request)
         return Response(response.status_code, dict(response.headers), response.content)
 
     async def close(self) -> None:
