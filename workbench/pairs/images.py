@@ -209,13 +209,24 @@ def _count_frames(image: Image.Image) -> int:
 
 def _read_orientation(image: Image.Image, data: bytes) -> int:
     # Pillow decodes a whole PNG to look for metadata behind the pixels; do that only if there is any.
-    if image.format == "PNG" and not any(m in data for m in (b"eXIf", b"exif", b"XML:com.adobe.xmp")):
+    if image.format == "PNG" and not _png_has_metadata(data):
         return 1
     try:
         value = image.getexif().get(0x0112, 1)
     except Exception:  # damaged metadata says nothing about the pixels
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _png_has_metadata(data: bytes) -> bool:
+    at = 8
+    while at + 8 <= len(data):
+        if data[at + 4 : at + 8] == b"eXIf" or data.startswith(
+            (b"Raw profile type exif", b"XML:com.adobe.xmp"), at + 8
+        ):
+            return True
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    return False
 
 
 def _is_deep(image: Image.Image, data: bytes) -> bool:
