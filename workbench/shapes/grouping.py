@@ -14,6 +14,9 @@ MOST_TIPS = 4
 ALIKE = 0.6
 """Criteria that share this part of their words say the same thing."""
 
+DISTINCT = 0.3
+"""A criterion that says less than this about any one attribute belongs to no theme of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Category:
@@ -33,7 +36,7 @@ def group_criteria(texts: Sequence[str], themes: int, task: Task, vocabulary: Vo
     vague: list[str] = []
     for text in texts:
         shares = read_criterion(text, task, vocabulary).shares
-        if shares:
+        if max(map(abs, shares.values()), default=0) >= DISTINCT:
             by_point.setdefault(_main_point(shares), []).append(text)
         else:
             vague.append(text)

@@ -116,8 +116,10 @@ def sample_settings(task: Task, seed: int) -> JudgeSettings:
     """A judge with moderate flaws and a taste of its own, drawn from `seed`; its world is `seed` too."""
     rng = np.random.default_rng([seed, len(attributes(task))])
     names = [name for name in attributes(task) if name != "leftward"]
-    weights = rng.gamma(1.0, size=len(names))
-    odd = np.array([name in STYLE for name in names]) & (rng.random(len(names)) < 0.15)
+    # Models do look at what was asked for, and have a style of their own.
+    styled = np.array([name in STYLE for name in names])
+    weights = rng.gamma(2.0, size=len(names)) * np.where(styled, 1.0, 1.5)
+    odd = styled & (rng.random(len(names)) < 0.1)
     taste = np.where(odd, -weights, weights) / weights.sum()
     spread = rng.uniform(0.02, 0.12, size=len(attributes(task)))
 
