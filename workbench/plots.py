@@ -1,24 +1,29 @@
 """Figures of the notebooks: one template, colours that colour-blind readers can tell apart, intervals always drawn."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Protocol
 
 import plotly.graph_objects as go
 import plotly.io as pio
+
+from workbench.evaluation.results import Accuracy
 
 # Okabe and Ito's palette, in the order that keeps neighbours apart; readable on white and on dark backgrounds.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A number with its 95% interval and the number of pairs behind it."""
+class Interval(Protocol):
+    """A number with its 95% interval and the number of pairs behind it: an estimate or a paired difference."""
 
-    value: float
-    low: float
-    high: float
-    n: int
+    @property
+    def value(self) -> float | None: ...
+
+    @property
+    def ci95(self) -> tuple[float, float] | None: ...
+
+    @property
+    def n(self) -> int: ...
 
 
 def use_template() -> None:
@@ -42,27 +47,24 @@ def use_template() -> None:
     pio.renderers.default = "plotly_mimetype"
 
 
-def accuracy_figure(judges: Mapping[str, Mapping[str, Point]], title: str) -> go.Figure:
-    """Accuracy of several judges, a row per quantity (such as forward, reverse, mean, resolved), with intervals.
-
-    >>> accuracy_figure({"rubric-free": {"mean": Point(0.7, 0.6, 0.8, 60)}}, "Accuracy").data[0].x
-    (0.7,)
-    """
+def accuracy_figure(judges: Mapping[str, Accuracy], title: str) -> go.Figure:
+    """Accuracy of several judges with intervals, a row each for forward, reverse, mean and resolved."""
+    labels = ["forward", "reverse", "mean", "resolved"]
     figure = go.Figure()
-    for i, (judge, points) in enumerate(judges.items()):
+    for i, (judge, accuracy) in enumerate(judges.items()):
+        points = [getattr(accuracy, label) for label in labels]
         # Judges sit side by side within each row, the first on top.
         offset = (len(judges) - 1) / 2 - i
         rows = [len(points) - 1 - row + 0.22 * offset for row in range(len(points))]
-        figure.add_trace(_points(judge, list(points.values()), rows, i, "{:.1%}"))
-    labels = list(next(iter(judges.values()))) if judges else []
+        figure.add_trace(_points(judge, points, rows, i, "{:.1%}"))
     figure.update_yaxes(tickvals=list(range(len(labels)))[::-1], ticktext=labels, range=[-0.6, len(labels) - 0.4])
     figure.update_xaxes(tickformat=".0%", title="agreement with people (95% interval)")
     figure.add_vline(x=0.5, line={"dash": "dot", "color": "#888"}, annotation_text="chance", annotation_position="top")
-    figure.update_layout(title=title, height=140 + 70 * max(len(labels), 1))
+    figure.update_layout(title=title, height=420)
     return figure
 
 
-def difference_figure(differences: Mapping[str, Point], title: str, axis: str = "difference") -> go.Figure:
+def difference_figure(differences: Mapping[str, Interval], title: str, axis: str = "difference") -> go.Figure:
     """Paired differences with intervals, a row each, beside the line of no difference."""
     figure = go.Figure()
     rows = [float(len(differences) - 1 - row) for row in range(len(differences))]
@@ -93,24 +95,27 @@ def counts_figure(counts: Mapping[str, int], title: str, axis: str) -> go.Figure
     return figure
 
 
-def _points(name: str, points: Sequence[Point], rows: Sequence[float], index: int, number: str) -> go.Scatter:
-    values = [point.value for point in points]
+def _points(name: str, points: Sequence[Interval], rows: Sequence[float], index: int, number: str) -> go.Scatter:
+    """Markers with intervals; a number nobody could measure leaves its row empty."""
+    known = [
+        (p.value, *p.ci95, p.n, row) for p, row in zip(points, rows, strict=True) if p.value is not None and p.ci95
+    ]
     return go.Scatter(
         name=name,
-        x=values,
-        y=rows,
+        x=[value for value, *_ in known],
+        y=[row for *_, row in known],
         mode="markers",
         marker={"color": COLORS[index % len(COLORS)], "symbol": SYMBOLS[index % len(SYMBOLS)], "size": 10},
         error_x={
             "type": "data",
             "symmetric": False,
-            "array": [point.high - point.value for point in points],
-            "arrayminus": [point.value - point.low for point in points],
+            "array": [high - value for value, _, high, *_ in known],
+            "arrayminus": [value - low for value, low, *_ in known],
             "thickness": 2,
         },
         hovertext=[
-            f"{name} {number.format(p.value)} ({number.format(p.low)} to {number.format(p.high)}), n = {p.n}"
-            for p in points
+            f"{name} {number.format(value)} ({number.format(low)} to {number.format(high)}), n = {n}"
+            for value, low, high, n, _ in known
         ],
         hoverinfo="text",
     )

@@ -5,7 +5,7 @@ import time
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from workbench.vlm.budget import Spent
+from workbench.vlm.budget import RunUsage
 
 
 class Progress:
@@ -21,14 +21,14 @@ class Progress:
         self,
         label: str,
         total: int,
-        spent: Spent | None = None,
+        usage: RunUsage | None = None,
         *,
         stream: TextIO | None = None,
         every: float = 15.0,
     ) -> None:
         self.label = label
         self.total = total
-        self.spent = spent
+        self.usage = usage
         self.done = 0
         self.stream = stream or sys.stderr
         self._started = time.monotonic()
@@ -48,10 +48,10 @@ class Progress:
     def line(self) -> str:
         """The line as text, such as `judging 12/40 · 9 calls, 3 cached · $0.0021 · 0:31 left`."""
         parts = [f"{self.label} {self.done}/{self.total}"]
-        if self.spent is not None:
-            parts.append(f"{self.spent.calls} calls, {self.spent.cached} cached")
-            if self.spent.cost_usd:
-                parts.append(f"${self.spent.cost_usd:.4f}")
+        if self.usage is not None:
+            parts.append(f"{self.usage.calls} calls, {self.usage.cached} cached")
+            if self.usage.cost_usd:
+                parts.append(f"${self.usage.cost_usd:.4f}")
         elapsed = time.monotonic() - self._started
         if 0 < self.done < self.total:
             parts.append(f"{_clock(elapsed / self.done * (self.total - self.done))} left")
@@ -89,7 +89,7 @@ def _notebook_line() -> Any:
     from IPython import get_ipython
     from IPython.display import display
 
-    shell = get_ipython()  # type: ignore[no-untyped-call]
+    shell = get_ipython()
     if shell is None or type(shell).__name__ != "ZMQInteractiveShell":
         return None
     return display({"text/plain": ""}, raw=True, display_id=True)

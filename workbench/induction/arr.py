@@ -142,7 +142,7 @@ class _Recipe:
     async def _refine(self, seed: Comparison, criteria: tuple[str, ...]) -> _Outcome:
         for epoch in range(self.settings.max_epochs):
             actual = await self._verify(seed, criteria, epoch)
-            if actual == seed.human_ranks:
+            if actual == seed.ranks:
                 self.record(Event(seed.id, "kept", epoch, criteria))
                 return _Outcome(seed.id, criteria, first_try=epoch == 0)
             if epoch < self.settings.max_epochs - 1:
@@ -152,13 +152,13 @@ class _Recipe:
         return _Outcome(seed.id)
 
     async def _generate(self, seed: Comparison) -> tuple[str, ...]:
-        question = prompt_text(PACKAGE, "question_label", {"ranks": _ranks(seed.human_ranks)})
+        question = prompt_text(PACKAGE, "question_label", {"ranks": _ranks(seed.ranks)})
         return await self._write(seed, "generate", question, Event(seed.id, "generated"))
 
     async def _revise(
         self, seed: Comparison, criteria: tuple[str, ...], actual: tuple[int, ...] | None, epoch: int
     ) -> tuple[str, ...]:
-        values = {"ranks": _ranks(seed.human_ranks), "previous": numbered(criteria), "actual": _ranks(actual)}
+        values = {"ranks": _ranks(seed.ranks), "previous": numbered(criteria), "actual": _ranks(actual)}
         question = prompt_text(PACKAGE, "question_feedback", values)
         return await self._write(seed, "revise", question, Event(seed.id, "revised", epoch))
 
@@ -189,7 +189,7 @@ class _Recipe:
             "ties": f"Use each of the ranks 1 to {n} exactly once. Ties are not allowed.",
             "criteria_field": "",
         }
-        label = prompt_text(PACKAGE, "question_label", {"ranks": _ranks(seed.human_ranks)})
+        label = prompt_text(PACKAGE, "question_label", {"ranks": _ranks(seed.ranks)})
         content = show(seed, range(n), f"{label}\n\nRank the {n} images.")
         request = ChatRequest(prompt_text("workbench.judges", "compare", values), content, rank_answer(n))
         try:
@@ -198,7 +198,7 @@ class _Recipe:
             self.record(Event(seed.id, "verified", epoch, criteria, passed=False, detail=str(failure)))
             return None
         ranking: Ranking = reply.value
-        passed = ranking.ranks == seed.human_ranks
+        passed = ranking.ranks == seed.ranks
         event = Event(
             seed.id, "verified", epoch, criteria, ranking.ranks, passed, ranking.reason, "", reply.cached, (reply.key,)
         )
@@ -235,9 +235,9 @@ def _ranks(ranks: Sequence[int] | None) -> str:
 def _check(seeds: Sequence[Comparison]) -> Task:
     if not seeds:
         raise ValueError("no seed pairs were given; induction needs at least one labelled pair")
-    if unlabelled := [seed.id for seed in seeds if seed.human_ranks is None]:
+    if unlabelled := [seed.id for seed in seeds if seed.ranks is None]:
         raise ValueError(f"seed pairs without ranks: {', '.join(unlabelled)}; label them or leave them out")
-    if tied := [seed.id for seed in seeds if len(set(seed.human_ranks or ())) < len(seed.images)]:
+    if tied := [seed.id for seed in seeds if len(set(seed.ranks or ())) < len(seed.images)]:
         raise ValueError(
             f"seed pairs with ties: {', '.join(tied)}; the recipe explains a strict ranking, leave them out"
         )

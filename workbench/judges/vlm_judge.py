@@ -9,6 +9,7 @@ from workbench.judges.messages import basis_text, prompt_text, show, task_text
 from workbench.judges.verdict import Usage, Verdict
 from workbench.pairs.comparison import Comparison, Task
 from workbench.rubrics.rubric import Rubric
+from workbench.vlm.budget import Estimate
 from workbench.vlm.client import VlmClient
 from workbench.vlm.errors import InvalidAnswer, NoAnswer
 from workbench.vlm.request import AnswerFormat, ChatRequest, Reply
@@ -91,6 +92,12 @@ class RankingJudge:
         system = prompt_text("workbench.judges", "compare", values)
         return system, rank_answer(n, ties=self.ties, criteria=self._ids)
 
+    def estimate(self, comparisons: Sequence[Comparison], samples: int = 1) -> Estimate:
+        """What judging `comparisons` in both orders takes at most, going by the first of them."""
+        first = comparisons[0]
+        request = self.request(first, range(len(first.images)))
+        return self.client.estimate(request, 2 * samples * len(comparisons))
+
     async def compare(self, comparison: Comparison, order: Sequence[int], sample: int = 0) -> Verdict:
         """Judge the candidates shown in `order` with one request."""
         try:
@@ -152,6 +159,11 @@ class ScoringJudge:
         content = show(comparison, (index,), "Score the image.")
         return ChatRequest(system, content, score_answer(self.low, self.high), sample=sample)
 
+    def estimate(self, comparisons: Sequence[Comparison], samples: int = 1) -> Estimate:
+        """What scoring every candidate takes at most, going by the first; the second order is free."""
+        candidates = sum(len(comparison.images) for comparison in comparisons)
+        return self.client.estimate(self.request(comparisons[0], 0), samples * candidates)
+
     async def compare(self, comparison: Comparison, order: Sequence[int], sample: int = 0) -> Verdict:
         """Score every candidate on its own and rank them; `order` changes nothing."""
         asked = (self.client.ask(self.request(comparison, i, sample)) for i in range(len(comparison.images)))
@@ -194,8 +206,14 @@ def to_dataset_order(shown: Sequence[int], order: Sequence[int]) -> tuple[int, .
 
 def failed(failure: NoAnswer | InvalidAnswer) -> Verdict:
     """The verdict of a call that brought none: counted, never a vote."""
-    kind = "invalid" if isinstance(failure, InvalidAnswer) else "error"
-    return Verdict(ranks=None, failure=kind, detail=str(failure))
+    spent = failure.spent
+    usage = Usage(spent.input_tokens, spent.output_tokens, spent.cost_usd, spent.calls)
+    if isinstance(failure, InvalidAnswer):
+        cached = spent.calls == 0
+        return Verdict(
+            ranks=None, failure="invalid", detail=str(failure), usage=usage, cached=cached, keys=failure.keys
+        )
+    return Verdict(ranks=None, failure="error", detail=str(failure), usage=usage)
 
 
 def usage_of(reply: Reply) -> Usage:

@@ -37,7 +37,7 @@ def _card(comparison: Comparison, records: Iterable[VerdictRecord], side: int) -
     pictures = []
     if comparison.source_image is not None:
         pictures.append(_picture(comparison.source_image, "source", side, preferred=False))
-    ranks = comparison.human_ranks
+    ranks = comparison.ranks
     for index, image in enumerate(comparison.images):
         preferred = ranks is not None and ranks[index] == 1
         caption = f"{chr(ord('a') + index)}{' · people prefer' if preferred else ''}"

@@ -1,0 +1,276 @@
+"""The `workbench` command: thin commands over the package; heavy imports wait until a command needs them."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from workbench.vlm.client import VlmClient
+    from workbench.vlm.settings import ImagePolicy
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+serve = typer.Typer(no_args_is_help=True, help="Start an OpenAI-compatible server on loopback.")
+shapes = typer.Typer(no_args_is_help=True, help="The embedded world of coloured shapes.")
+runs = typer.Typer(no_args_is_help=True, help="Run folders.")
+data = typer.Typer(no_args_is_help=True, help="Datasets.")
+cache = typer.Typer(no_args_is_help=True, help="The response cache.")
+for name, group in (("serve", serve), ("shapes", shapes), ("runs", runs), ("data", data), ("cache", cache)):
+    app.add_typer(group, name=name)
+
+BaseUrl = Annotated[
+    str, typer.Option("--base-url", envvar="OPENAI_BASE_URL", help="Endpoint, such as http://127.0.0.1:8000/v1.")
+]
+Model = Annotated[str, typer.Option(help="Model id; may be left out where the endpoint serves exactly one.")]
+MaxCalls = Annotated[int | None, typer.Option(min=1, help="Stop before the run sends more requests than this.")]
+MaxCost = Annotated[float | None, typer.Option(min=0, help="Stop before the run costs more US dollars than this.")]
+Concurrency = Annotated[int, typer.Option(min=1, help="Most requests in flight; falls by itself on 429.")]
+Seed = Annotated[int | None, typer.Option(help="Sampling seed sent to the model.")]
+Cache = Annotated[Path | None, typer.Option(help="Response cache; the user's cache folder unless given.")]
+Images = Annotated[Literal["data", "file"], typer.Option(help="How images travel: data URLs, or file:// URLs.")]
+AllowOutside = Annotated[bool, typer.Option(help="Accept image paths outside the dataset's folder.")]
+AllowUrls = Annotated[bool, typer.Option(help="Accept images given as http(s) URLs and fetch them.")]
+
+
+@app.command()
+def induce(
+    pairs: Annotated[Path, typer.Argument(help="Labelled seed pairs.")],
+    out: Annotated[Path, typer.Option(help="Rubric file to write (YAML).")],
+    base_url: BaseUrl = "",
+    model: Model = "",
+    criteria: Annotated[int, typer.Option(min=1, help="Criteria asked for per seed pair.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, help="Most verifications per seed pair.")] = 5,
+    themes: Annotated[int, typer.Option(min=0, help="Most themes; 0 leaves one list.")] = 5,
+    description: Annotated[str, typer.Option(help="What the images are for.")] = "",
+    guide: Annotated[Path | None, typer.Option(help="Human exemplars shown to the writer (YAML).")] = None,
+    max_calls: MaxCalls = None,
+    max_cost: MaxCost = None,
+    concurrency: Concurrency = 32,
+    seed: Seed = None,
+    cache: Cache = None,
+    outputs: Annotated[Path, typer.Option(help="Where run folders go.")] = Path("outputs"),
+    allow_outside: AllowOutside = False,
+    allow_urls: AllowUrls = False,
+) -> None:
+    """Induce a rubric from labelled pairs and write it to a file."""
+    from workbench.induction.arr import ArrSettings
+    from workbench.induction.exemplars import load_exemplars
+    from workbench.induction.induce import induce as induce_rubric
+    from workbench.pairs.loading import load
+
+    seeds = load(pairs, allow_outside=allow_outside, allow_urls=allow_urls)
+    settings = ArrSettings(criteria, epochs, themes, description, load_exemplars(guide) if guide else ())
+    client = _connect(base_url, model, max_calls, max_cost, concurrency, seed, cache)
+
+    async def work() -> None:
+        async with client:
+            print(f"at most {settings.most_calls(len(seeds)):,} calls", file=sys.stderr)
+            induced = await induce_rubric(seeds, client, settings, dataset=pairs, out=out, outputs=outputs)
+            print(induced.rubric.render())
+            print(f"\n{induced.summary()}")
+
+    asyncio.run(work())
+
+
+@app.command()
+def evaluate(
+    pairs: Annotated[Path, typer.Argument(help="Labelled pairs to judge.")],
+    rubric: Annotated[Path | None, typer.Option(help="Rubric file; rubric-free without it.")] = None,
+    judge: Annotated[
+        Literal["ranking", "scoring"], typer.Option(help="All candidates at once, or one by one.")
+    ] = "ranking",
+    base_url: BaseUrl = "",
+    model: Model = "",
+    out: Annotated[Path | None, typer.Option(help="Run folder; named after its inputs unless given.")] = None,
+    ties: Annotated[bool, typer.Option(help="Let the judge call ties.")] = False,
+    criteria: Annotated[bool, typer.Option(help="Also ask for a verdict under each criterion.")] = False,
+    soft: Annotated[bool, typer.Option(help="Read confidence from the rank token's log-probabilities.")] = False,
+    exemplars: Annotated[Path | None, typer.Option(help="Human exemplars shown to the judge (YAML).")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Independent verdicts per pair and order.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="Judge only the first pairs.")] = None,
+    temperature: Annotated[float, typer.Option(min=0)] = 0.0,
+    max_calls: MaxCalls = None,
+    max_cost: MaxCost = None,
+    concurrency: Concurrency = 32,
+    seed: Seed = None,
+    cache: Cache = None,
+    images: Images = "data",
+    outputs: Annotated[Path, typer.Option(help="Where run folders go.")] = Path("outputs"),
+    allow_outside: AllowOutside = False,
+    allow_urls: AllowUrls = False,
+) -> None:
+    """Judge every pair in both orders, write a run folder, and print the table."""
+    from workbench.evaluation.evaluate import evaluate as evaluate_judge
+    from workbench.induction.exemplars import exemplars_text, load_exemplars
+    from workbench.judges.vlm_judge import RankingJudge, ScoringJudge
+    from workbench.pairs.loading import load
+    from workbench.rubrics.files import load_rubric
+    from workbench.vlm.settings import ImagePolicy
+
+    comparisons = load(pairs, allow_outside=allow_outside, allow_urls=allow_urls)[:limit]
+    loaded = load_rubric(rubric) if rubric else None
+    shown = exemplars_text(load_exemplars(exemplars)) if exemplars else ""
+    policy = ImagePolicy(transport=images, allow_urls=allow_urls)
+    client = _connect(base_url, model, max_calls, max_cost, concurrency, seed, cache, temperature, policy)
+    chosen = (
+        ScoringJudge(client, loaded)
+        if judge == "scoring"
+        else RankingJudge(client, loaded, ties=ties, criteria=criteria, soft=soft, exemplars=shown)
+    )
+
+    async def work() -> None:
+        async with client:
+            run = await evaluate_judge(
+                comparisons,
+                chosen,
+                dataset=pairs,
+                rubric=loaded,
+                out=out,
+                outputs=outputs,
+                client=client,
+                samples=samples,
+            )
+            print(run.results.to_text())
+            print(f"run folder: {run.path}")
+
+    asyncio.run(work())
+
+
+@app.command()
+def doctor(base_url: BaseUrl = "", model: Model = "") -> None:
+    """Check the endpoint (vision, several images, JSON schema, latency), GPU and disk; each failure names its fix."""
+    from workbench.doctor import check_all
+
+    checks = asyncio.run(check_all(base_url, model))
+    for check in checks:
+        print(check.line())
+    if any(check.failed for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command(context_settings={"allow_extra_args": False})
+def run(
+    notebook: Annotated[Path, typer.Argument(help="Notebook to execute.")],
+    parameter: Annotated[list[tuple[str, str]] | None, typer.Option("-p", help="Parameter: name value.")] = None,
+    file: Annotated[Path | None, typer.Option("-f", help="Parameters as YAML.")] = None,
+    on: Annotated[Literal["local"], typer.Option("--on", help="Where it runs.")] = "local",
+    out: Annotated[Path | None, typer.Option(help="Run folder; named after its inputs unless given.")] = None,
+    outputs: Annotated[Path, typer.Option(help="Where run folders go.")] = Path("outputs"),
+) -> None:
+    """Execute a notebook into a run folder."""
+    from workbench.runs.notebook import run_notebook
+
+    print(f"run folder: {run_notebook(notebook, parameter or [], file, out=out, outputs=outputs)}")
+
+
+@serve.command("shapes")
+def serve_shapes(
+    world: Annotated[Path | None, typer.Option(help="A world's folder; the committed t2i world unless given.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8777,
+) -> None:
+    """Serve the judge of a shapes world on loopback until interrupted."""
+    from workbench.shapes.server import serve as serve_world
+    from workbench.shapes.settings import JudgeSettings
+
+    serve_world(JudgeSettings.load(world or Path("data/shapes/t2i")), port=port)
+
+
+@shapes.command("make")
+def shapes_make(
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+    world: Annotated[int, typer.Option(help="Seed of the world.")],
+    task: Annotated[Literal["t2i", "edit"], typer.Option()],
+    pairs: Annotated[int, typer.Option(min=1, help="How many pairs.")],
+) -> None:
+    """Write a sampled world: pairs.jsonl, images and its judge's settings."""
+    from workbench.shapes.world import make_world
+
+    make_world(world, task, pairs, out)
+    print(f"{pairs} {task} pairs of world {world} in {out}; serve its judge with: workbench serve shapes --world {out}")
+
+
+@runs.command("list")
+def runs_list(outputs: Annotated[Path, typer.Argument()] = Path("outputs")) -> None:
+    """List run folders with what they found."""
+    from workbench.runs.index import list_runs
+
+    print(list_runs(outputs).to_string(index=False, max_colwidth=40))
+
+
+@runs.command("compare")
+def runs_compare(
+    first: Annotated[Path, typer.Argument(help="Run folder of the baseline.")],
+    second: Annotated[Path, typer.Argument(help="Run folder compared with it.")],
+) -> None:
+    """Say whether the second run's judge is better on the same pairs, and which pairs flipped."""
+    from workbench.evaluation.compare import compare_run_folders
+
+    print(compare_run_folders(first, second).to_text())
+
+
+@data.command("check")
+def data_check(
+    pairs: Annotated[Path, typer.Argument(help="Dataset to validate.")],
+    allow_outside: AllowOutside = False,
+    allow_urls: AllowUrls = False,
+) -> None:
+    """Read a dataset and all its images, and list every problem at once."""
+    from workbench.pairs.loading import load
+
+    comparisons = load(pairs, allow_outside=allow_outside, allow_urls=allow_urls)
+    labelled = sum(comparison.ranks is not None for comparison in comparisons)
+    print(f"{pairs}: {len(comparisons)} comparisons, {labelled} labelled, no problem found")
+
+
+@cache.command("merge")
+def cache_merge(
+    into: Annotated[Path, typer.Argument(help="Cache that receives.")],
+    others: Annotated[list[Path], typer.Argument(help="Caches to read from.")],
+) -> None:
+    """Join response caches; answers already there are kept."""
+    from workbench.vlm.cache import merge
+
+    print(f"{merge(into, others)} answers added to {into}")
+
+
+def _connect(
+    base_url: str,
+    model: str,
+    max_calls: int | None,
+    max_cost: float | None,
+    concurrency: int,
+    seed: int | None,
+    cache: Path | None,
+    temperature: float = 0.0,
+    images: "ImagePolicy | None" = None,
+) -> "VlmClient":
+    from workbench.connect import connect
+    from workbench.vlm.settings import ImagePolicy, Limits, Sampling
+
+    return connect(
+        base_url,
+        model,
+        sampling=Sampling(temperature=temperature, seed=seed),
+        limits=Limits(max_calls=max_calls, max_cost_usd=max_cost, concurrency=concurrency),
+        cache=cache,
+        images=images or ImagePolicy(),
+    )
+
+
+def main() -> None:
+    """The entry point: expected failures end in one message and a non-zero exit, bugs in a traceback."""
+    from workbench.vlm.errors import VlmError
+
+    try:
+        app()
+    except (ValueError, OSError, VlmError) as error:
+        if os.environ.get("WORKBENCH_TRACEBACK"):
+            raise
+        sys.exit(f"workbench: {error}")
+
+
+if __name__ == "__main__":
+    main()

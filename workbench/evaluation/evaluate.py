@@ -1,0 +1,163 @@
+"""Running a judge over a dataset: every comparison in both orders, each verdict on disk as it arrives."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.evaluation.record import ORDERS, Order, VerdictRecord, shown_order
+from workbench.evaluation.results import Results, summarise
+from workbench.judges.verdict import Judge
+from workbench.pairs.comparison import Comparison
+from workbench.pairs.identity import dataset_hash
+from workbench.progress import Progress
+from workbench.rubrics.rubric import Rubric
+from workbench.runs.folder import RunFolder
+from workbench.runs.parameters import run_id
+from workbench.runs.verdict_log import VerdictLog, last_outcomes, read_verdicts
+from workbench.vlm.client import VlmClient
+from workbench.vlm.errors import BudgetSpent, StopRun
+from workbench.vlm.server import look_up
+from workbench.vlm.tasks import gather_or_stop
+
+# While a worker reads an answer and prepares its next request no call of its is in flight; a few more workers than
+# calls keep the server busy meanwhile.
+SPARE_WORKERS = 32
+
+
+# Model ids of the embedded world's servers begin like this; every number from them is labelled synthetic.
+SYNTHETIC_MODELS = "shapes-"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A finished evaluation: its run folder and its numbers."""
+
+    path: Path
+    results: Results
+
+    def verdicts_of(self, pair_ids: Iterable[str]) -> dict[str, list[VerdictRecord]]:
+        """The verdicts on a few pairs, by pair id, the last one of each order and sample."""
+        wanted = set(pair_ids)
+        latest = {r.key: r for r in read_verdicts(self.path / "verdicts.jsonl") if r.pair_id in wanted}
+        grouped: dict[str, list[VerdictRecord]] = {}
+        for record in latest.values():
+            grouped.setdefault(record.pair_id, []).append(record)
+        return grouped
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """One comparison, shown in one order, for one of several samples."""
+
+    comparison: Comparison
+    order: Order
+    sample: int
+
+
+async def evaluate(
+    comparisons: Sequence[Comparison],
+    judge: Judge,
+    *,
+    dataset: str | Path,
+    rubric: Rubric | None = None,
+    out: Path | None = None,
+    outputs: str | Path = "outputs",
+    client: VlmClient | None = None,
+    samples: int = 1,
+) -> Evaluation:
+    """Judge every comparison in both orders into a run folder, and summarise.
+
+    - `dataset`: what to call it, usually its path.
+    - `rubric`: the one the judge was given, for the record.
+    - `out`: the run folder; without it one under `outputs` named after its inputs, so the same call resumes.
+    - `client`: the one the judge asks with, for its concurrency, its usage as progress and its server's version.
+
+    Raises as `judge_all` does, and `ValueError` when `out` holds a run with other inputs.
+    """
+    name = Path(dataset).parent.name + "-" + Path(dataset).stem
+    inputs = {
+        "dataset": {"name": name, "hash": dataset_hash(comparisons)},
+        "rubric": {"name": rubric.name, "hash": rubric.hash} if rubric else None,
+        "judge": {"name": judge.name, **judge.identity()},
+        "samples": samples,
+    }
+    path = out or Path(outputs) / run_id("evaluate", (name, judge.name), inputs)
+    synthetic = str(judge.identity().get("model", "")).startswith(SYNTHETIC_MODELS)
+    concurrency = client.limits.concurrency if client else 32
+    with RunFolder.open(path, inputs, kind="evaluate", parameters={"concurrency": concurrency}) as run:
+        version = await asyncio.to_thread(_server_version, client) if client else None
+        run.record(facts={"server_version": version, "dataset_file": dataset})
+        total = 2 * samples * len(comparisons)
+        with Progress(f"judging ({judge.name})", total, client.usage if client else None) as progress:
+            await judge_all(comparisons, judge, run.verdicts_path, progress, concurrency=concurrency, samples=samples)
+        results = summarise(
+            read_verdicts(run.verdicts_path),
+            comparisons,
+            evidence="calibration" if synthetic else "model",
+            synthetic=synthetic,
+        )
+        run.write("results.json", results.to_json())
+        run.record(counts={"pairs": results.n_pairs, **results.outcomes})
+    return Evaluation(path, results)
+
+
+def _server_version(client: VlmClient) -> str | None:
+    """The server's version where it tells one; a run that is wholly cached needs no server."""
+    try:
+        return look_up(client.endpoint.base_url, client.endpoint.api_key_env).version
+    except StopRun:
+        return None
+
+
+async def judge_all(
+    comparisons: Sequence[Comparison],
+    judge: Judge,
+    log: Path,
+    progress: Progress,
+    *,
+    concurrency: int = 32,
+    samples: int = 1,
+) -> None:
+    """Append to `log` the verdicts it lacks, in both orders; verdicts that ended in `error` are asked for again.
+
+    - `concurrency`: how many calls the judge's client keeps in flight.
+
+    Raises `StopRun` when going on is pointless and `StorageError` when a verdict cannot be written; what was judged
+    before is on disk, and calling again goes on from there. A spent budget lets calls in flight finish first.
+    """
+    done = {key for key, outcome in last_outcomes(log).items() if outcome != "error"}
+    work = _missing(comparisons, samples, done)
+    progress.advance(len(done))
+    spent: list[BudgetSpent] = []
+
+    async def worker(verdicts: VerdictLog) -> None:
+        for showing in work:
+            shown = shown_order(showing.comparison, showing.order)
+            started = time.monotonic()
+            try:
+                verdict = await judge.compare(showing.comparison, shown, showing.sample)
+            except BudgetSpent as error:
+                spent.append(error)
+                return
+            latency = None if verdict.cached else time.monotonic() - started
+            verdicts.append(
+                VerdictRecord.of(showing.comparison, showing.order, verdict, sample=showing.sample, latency_s=latency)
+            )
+            progress.advance()
+            if spent:
+                return
+
+    with VerdictLog(log) as verdicts:
+        await gather_or_stop(worker(verdicts) for _ in range(concurrency + SPARE_WORKERS))
+    if spent:
+        raise spent[0]
+
+
+def _missing(comparisons: Sequence[Comparison], samples: int, done: set[tuple[str, Order, int]]) -> Iterator[Showing]:
+    for comparison in comparisons:
+        for order in ORDERS:
+            for sample in range(samples):
+                if (comparison.id, order, sample) not in done:
+                    yield Showing(comparison, order, sample)

@@ -1,0 +1,80 @@
+"""Running an induction into a run folder: its events, its rubric, what it took."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from workbench.induction.arr import ArrSettings, induce_arr
+from workbench.induction.events import Event, EventLog
+from workbench.pairs.comparison import Comparison
+from workbench.pairs.identity import dataset_hash
+from workbench.progress import Progress
+from workbench.rubrics.files import save_rubric
+from workbench.rubrics.rubric import Rubric
+from workbench.runs.folder import RunFolder
+from workbench.runs.parameters import run_id
+from workbench.vlm.client import VlmClient
+
+RUBRIC_FILE = "rubric.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Induced:
+    """A finished induction: its run folder, its rubric, and what it sent this time."""
+
+    path: Path
+    rubric: Rubric
+    calls: int
+    cached: int
+
+    def summary(self) -> str:
+        """What became of the seed pairs, in one paragraph."""
+        counts = self.rubric.provenance["counts"]
+        return (
+            f"{counts['kept']} of {counts['seed_pairs']} seed pairs gave criteria that passed "
+            f"({counts['passed_first_time']} at the first try, {counts['failed']} failed without an answer); "
+            f"{counts['criteria_before_structuring']} criteria became {len(self.rubric.enabled_criteria())} "
+            f"in {len(self.rubric.themes)} themes. {self.calls} calls, {self.cached} answers from the cache. "
+            f"Run folder: {self.path}"
+        )
+
+
+async def induce(
+    seeds: Sequence[Comparison],
+    client: VlmClient,
+    settings: ArrSettings,
+    *,
+    dataset: str | Path,
+    out: Path | None = None,
+    outputs: str | Path = "outputs",
+) -> Induced:
+    """Induce a rubric into a run folder, and into the file `out` where one is named.
+
+    - `dataset`: what to call the seeds, usually their path.
+
+    A killed run resumes: answers come from the client's cache, and events already on disk are not written again.
+    Raises as `induce_arr` does.
+    """
+    name = Path(dataset).parent.name + "-" + Path(dataset).stem
+    identity = {"name": name, "hash": dataset_hash(seeds)}
+    inputs = {"dataset": identity, "recipe": "arr", "settings": settings.to_json(), "writer": client.identity()}
+    path = Path(outputs) / run_id("induce", (name,), inputs)
+    before = replace(client.usage)
+    with RunFolder.open(path, inputs, kind="induce", parameters={"dataset_file": dataset}) as run:
+        log = EventLog(path / "events.jsonl")
+        with Progress("inducing", len(seeds), client.usage) as progress:
+
+            def record(event: Event) -> None:
+                log.record(event)
+                if event.pair_id and event.step in ("kept", "dropped", "failed"):
+                    progress.advance()
+
+            rubric_name = out.stem if out else f"{name}-arr"
+            induced = await induce_arr(seeds, client, settings, name=rubric_name, record=record)
+        rubric = replace(induced, provenance={**induced.provenance, "dataset": identity})
+        for file in (path / RUBRIC_FILE, out):
+            if file:
+                save_rubric(rubric, file)
+        run.record(counts=rubric.provenance["counts"], facts={"rubric": {"name": rubric.name, "hash": rubric.hash}})
+    used = client.usage
+    return Induced(path, rubric, used.calls - before.calls, used.cached - before.cached)

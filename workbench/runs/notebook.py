@@ -1,0 +1,100 @@
+"""Executing a notebook into a run folder with papermill: parameters checked first, the kernel on a private socket."""
+
+import difflib
+import hashlib
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from workbench.runs.folder import RunFolder
+from workbench.runs.parameters import run_id
+
+EXECUTED = "notebook.ipynb"
+
+
+def run_notebook(
+    notebook: Path,
+    given: Iterable[tuple[str, str]],
+    file: Path | None = None,
+    *,
+    out: Path | None = None,
+    outputs: str | Path = "outputs",
+) -> Path:
+    """Execute `notebook` in the working directory and return its run folder.
+
+    - `given`: parameters as (name, value), values written as in YAML; they win over those in `file`.
+    - `out`: the run folder; without it one under `outputs` named after its inputs.
+
+    Raises `ValueError` for a parameter the notebook does not have or of another type than its default, and
+    `papermill.PapermillExecutionError` when a cell fails; the notebook as far as it came is in the folder.
+    """
+    import papermill
+
+    if not notebook.is_file():
+        raise ValueError(f"{notebook} does not exist; notebooks are in notebooks/")
+    parameters = _read_file(file) | {name: yaml.safe_load(value) for name, value in given}
+    _check(notebook, parameters)
+    inputs = {
+        "notebook": {"name": notebook.stem, "hash": hashlib.sha256(notebook.read_bytes()).hexdigest()},
+        "parameters": parameters,
+    }
+    path = out or Path(outputs) / run_id("run", (notebook.stem,), inputs)
+    with RunFolder.open(path, inputs, kind="notebook") as run, tempfile.TemporaryDirectory() as socket:
+        papermill.execute_notebook(
+            notebook,
+            run.path / EXECUTED,
+            parameters=parameters,
+            cwd=str(Path.cwd()),
+            # Widget state would make exporters ask a CDN for its viewer, and bloats the file.
+            store_widget_state=False,
+            progress_bar=False,
+            km=_private_kernel(notebook, Path(socket)),
+        )
+    return path
+
+
+def _private_kernel(notebook: Path, folder: Path) -> Any:
+    """A kernel that talks over Unix sockets: no port to race for, and nobody else on the node can listen."""
+    import nbformat
+    from jupyter_client.manager import AsyncKernelManager
+
+    metadata = nbformat.read(notebook, as_version=4).metadata
+    name = metadata.get("kernelspec", {}).get("name", "python3")
+    return AsyncKernelManager(kernel_name=name, transport="ipc", connection_file=str(folder / "k.json"))
+
+
+def _read_file(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        parameters = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ValueError(f"{file}: cannot be read as YAML ({error})") from error
+    if not isinstance(parameters, dict):
+        raise ValueError(
+            f"{file}: holds {type(parameters).__name__}; it must be a mapping of parameter names to values"
+        )
+    return parameters
+
+
+def _check(notebook: Path, parameters: dict[str, Any]) -> None:
+    """Refuse what papermill would only warn about: it runs with misspelt parameters."""
+    import papermill
+
+    known = papermill.inspect_notebook(str(notebook))
+    problems = []
+    for name, value in parameters.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+            problems.append(f"{notebook.name} has no parameter {name!r}; {hint}")
+            continue
+        declared = known[name]["inferred_type_name"]
+        allowed = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}.get(declared)
+        if allowed and (not isinstance(value, allowed) or (declared != "bool" and isinstance(value, bool))):
+            problems.append(f"parameter {name!r} is {value!r}; {notebook.name} wants {declared}")
+    if problems:
+        raise ValueError("; ".join(problems))
