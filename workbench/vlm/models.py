@@ -35,7 +35,6 @@ def only_model(base_url: str, api_key_env: str = "OPENAI_API_KEY") -> str:
     """The id of a server's one model. Raises `ValueError` if it has none or several, `StopRun` as `list_models`."""
     models = list_models(base_url, api_key_env)
     if len(models) != 1:
-        raise ValueError(
-            f"{Endpoint(base_url, '?').shown} has {len(models)} models: name one with --model ({', '.join(models[:20])})"
-        )
+        shown = Endpoint(base_url, "?").shown
+        raise ValueError(f"{shown} has {len(models)} models: name one with --model ({', '.join(models[:20])})")
     return models[0]

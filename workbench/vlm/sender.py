@@ -97,7 +97,7 @@ class Sender:
             if len(failures) < self._limits.attempts:
                 pause_s = self._backoff(job.key, len(failures)) if wait_s is None else wait_s
                 if deadline is not None and self._now() + pause_s >= deadline:
-                    failures.append(f"the next attempt would come in {pause_s:.3g} s, too late")
+                    failures.append(f"the next attempt would come in {pause_s:,.1f} s, too late")
                     break
                 await asyncio.sleep(pause_s)
                 self._budget.usage.retries += 1
