@@ -12,12 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from workbench.pairs.aliases import ARR_ONLY
 from workbench.pairs.comparison import Comparison
 from workbench.pairs.identity import dataset_hash
 from workbench.pairs.images import ImageError
 from workbench.pairs.labels import rank_scores
 from workbench.pairs.loading import load
 from workbench.pairs.parquet import write_parquet
+from workbench.pairs.problems import DatasetError, Problem
 from workbench.pairs.writing import write_jsonl
 
 
@@ -62,6 +64,36 @@ def test_written_comparisons_are_read_again(tmp_path: Path, made: list[Compariso
     write_parquet(made, tmp_path / "pairs.parquet")
     assert load(tmp_path / "pairs.parquet") == made
     assert dataset_hash(made) == dataset_hash(reversed(made))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["a.png", "edit"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(["id", "task", "prompt", "images", "source_image", "ranks", "scores", "tags", *sorted(ARR_ONLY)])
+
+
+BASE = {"prompt": "x", "images": ["a.png", "a.png"], "ranks": [1, 2]}
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(change=st.dictionaries(KEYS, JSON, max_size=3), dropped=st.sets(st.sampled_from(sorted(BASE)), max_size=1))
+def test_whatever_a_record_holds_it_is_read_or_refused_in_words(
+    tmp_path: Path, change: dict[str, object], dropped: set[str]
+) -> None:
+    (tmp_path / "a.png").write_bytes(png(1))
+    record = {key: value for key, value in BASE.items() if key not in dropped} | change
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(record))
+    problems: list[Problem] = []
+    try:
+        read = load(tmp_path / "pairs.jsonl")
+    except DatasetError as error:
+        problems += error.problems
+    assert all(problem.problem and problem.remedy for problem in problems)
+    if not problems and not (read[0].task == "edit" and read[0].source_image is None):
+        write_jsonl(read, tmp_path / "again.jsonl")
+        assert load(tmp_path / "again.jsonl") == read
 
 
 def test_paths_are_written_relative_so_that_the_folder_can_move(tmp_path: Path) -> None:
