@@ -1,13 +1,6 @@
-"""The judge over real HTTP, asked with the openai client as any model is."""
+"""The server's side of the protocol, asked with the openai client as any model is."""
 
-import base64
-import io
 import json
-import math
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,216 +8,24 @@ import jsonschema
 import numpy as np
 import openai
 import pytest
-from openai import OpenAI
-from openai.types.chat import ChatCompletion
-
-from workbench.shapes.attributes import satisfaction
-from workbench.shapes.defects import defects_t2i, draw_candidate, split_defects
-from workbench.shapes.grammar import parse_prompt
-from workbench.shapes.render import render
-from workbench.shapes.scene import Scene, exact
-from workbench.shapes.server import running_server
-from workbench.shapes.settings import JudgeSettings, WriterHabits, perfect, sample_settings
-
-PROMPTS = ("two red circles left of a blue star", "three green squares above a purple diamond", "four yellow stars")
-JUDGE = (
-    'You compare images.\n{basis}\nRules:\n- Be fair.\n{ties}\n\nAnswer:\n{{"reason": "<why>", "rank": [<numbers>]}}'
+from judge_client import (
+    JUDGE,
+    Client,
+    Connect,
+    Example,
+    answer,
+    data_url,
+    examples,
+    first_rank_logprobs,
+    png,
+    show,
 )
-COUNT_RUBRIC = "<rubric>\n- [c1] The number of objects is right.\n</rubric>"
-N = 150
+from openai import OpenAI
 
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A pair of images as data URLs; `better` by count, None where they do not differ in it."""
-
-    prompt: str
-    urls: tuple[str, str]
-    better: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """A judge to talk to."""
-
-    openai: OpenAI
-    base_url: str
-    model: str
-
-    def ask(self, system: str, content: list[dict[str, Any]], **options: Any) -> ChatCompletion:
-        messages: Any = [{"role": "system", "content": system}, {"role": "user", "content": content}]
-        return self.openai.chat.completions.create(
-            model=self.model, messages=messages, **{"temperature": 0, "seed": 0, **options}
-        )
-
-    def judge(self, example: Example, basis: str = "", *, reverse: bool = False, **options: Any) -> ChatCompletion:
-        urls = example.urls[::-1] if reverse else example.urls
-        return self.ask(JUDGE.format(basis=basis, ties=""), show(urls, f"Prompt: {example.prompt}"), **options)
-
-    def ranks(self, example: Example, basis: str = "", *, reverse: bool = False, **options: Any) -> list[int]:
-        """In the dataset's order."""
-        ranks: list[int] = answer(self.judge(example, basis, reverse=reverse, **options))["rank"]
-        return ranks[::-1] if reverse else ranks
-
-
-def show(urls: tuple[str, ...], text: str) -> list[dict[str, Any]]:
-    content: list[dict[str, Any]] = []
-    for i, url in enumerate(urls, start=1):
-        content += [{"type": "text", "text": f"Image {i}:"}, {"type": "image_url", "image_url": {"url": url}}]
-    return [*content, {"type": "text", "text": text}]
-
-
-def answer(completion: ChatCompletion) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads(completion.choices[0].message.content or "")
-    return data
-
-
-def data_url(scene: Scene, width: int = 128) -> str:
-    return "data:image/png;base64," + base64.b64encode(png(scene, width)).decode()
-
-
-def png(scene: Scene, width: int = 128) -> bytes:
-    buffer = io.BytesIO()
-    render(scene, width).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-@cache
-def examples() -> tuple[Example, ...]:
-    """Pairs with defects on both sides."""
-    rng = np.random.default_rng(7)
-    found: list[Example] = []
-    while len(found) < N:
-        prompt = PROMPTS[rng.integers(len(PROMPTS))]
-        spec = parse_prompt(prompt)
-        scenes = [draw_candidate(spec, defects, rng) for defects in split_defects(defects_t2i(spec), rng)]
-        if scenes[0] is None or scenes[1] is None:
-            continue
-        counts = [satisfaction("t2i", prompt, exact(scene))["count"] for scene in scenes if scene]
-        better = None if abs(counts[0] - counts[1]) < 0.1 else int(counts[1] > counts[0])
-        found.append(Example(prompt, (data_url(scenes[0]), data_url(scenes[1])), better))
-    return tuple(found)
-
-
-def accuracy(client: Client, basis: str) -> float:
-    """Share of counted pairs judged by their count, both orders."""
-    counted = [example for example in examples() if example.better is not None]
-    return float(
-        np.mean(
-            [
-                client.ranks(example, basis, reverse=reverse)[example.better] == 1
-                for example in counted
-                if example.better is not None
-                for reverse in (False, True)
-            ]
-        )
-    )
-
-
-Connect = Callable[[JudgeSettings], Client]
-
-
-@pytest.fixture(scope="module")
-def connect() -> Iterator[Connect]:
-    """Clients of judges with given settings; each judge is started once."""
-    running: dict[str, Client] = {}
-    with ExitStack() as stack:
-
-        def to(settings: JudgeSettings) -> Client:
-            if settings.model_id not in running:
-                base_url = stack.enter_context(running_server(settings))
-                api = stack.enter_context(OpenAI(base_url=base_url, api_key="none", max_retries=0))
-                running[settings.model_id] = Client(api, base_url, settings.model_id)
-            return running[settings.model_id]
-
-        yield to
-
-
-@pytest.fixture(scope="module")
-def plain(connect: Connect) -> Client:
-    """A judge without flaws."""
-    return connect(perfect("t2i"))
-
-
-@pytest.fixture(scope="module")
-def flawed_settings() -> JudgeSettings:
-    """Every flaw of the mind, but answers that can be read."""
-    flaws = {
-        "broken_json": 0.0,
-        "refusals": 0.0,
-        "compliance": 0.9,
-        "attention": 6.0,
-        "position_bias": 1.2,
-        "taste": {},
-    }
-    return sample_settings("t2i", 3).model_copy(update=flaws)
-
-
-def test_the_right_rubric_makes_a_perfect_judge_right(plain: Client) -> None:
-    assert accuracy(plain, COUNT_RUBRIC) == 1.0
-
-
-def test_rubrics_help_dilute_and_mislead(connect: Connect, flawed_settings: JudgeSettings) -> None:
-    client = connect(flawed_settings)
-    others = [
-        "Edges are sharp.",
-        "It is bright.",
-        "It is balanced.",
-        "The canvas is filled.",
-        "It has charm.",
-        "Lovely.",
-    ]
-    lines = "\n".join(f"- {text}" for text in ["The number of objects is right.", *others])
-    none = accuracy(client, "")
-    right = accuracy(client, COUNT_RUBRIC)
-    diluted = accuracy(client, f"<rubric>\n{lines}\n</rubric>")
-    misleading = accuracy(client, "<rubric>\n- The number of objects is wrong.\n</rubric>")
-    print(f"none {none:.3f}, right {right:.3f}, diluted {diluted:.3f}, misleading {misleading:.3f}")
-    assert right > none + 0.1
-    assert right > diluted + 0.05
-    assert misleading < none - 0.1
-
-
-def test_at_compliance_0_answers_are_the_same_to_the_letter(connect: Connect, flawed_settings: JudgeSettings) -> None:
-    client = connect(flawed_settings.model_copy(update={"compliance": 0.0, "broken_json": 0.1, "refusals": 0.1}))
-    for example in examples()[:25]:
-        for rubric in (
-            COUNT_RUBRIC,
-            "<rubric>\nTheme: x (weight 3)\n- Dark, moody pictures.\n- It has charm.\n</rubric>",
-        ):
-            free, with_rubric = (client.judge(example, basis, logprobs=True, top_logprobs=3) for basis in ("", rubric))
-            assert free.choices[0].message.content == with_rubric.choices[0].message.content
-            assert free.choices[0].logprobs == with_rubric.choices[0].logprobs
-
-
-def first_rank_logprobs(completion: ChatCompletion) -> dict[str, float]:
-    logprobs = completion.choices[0].logprobs
-    assert logprobs is not None
-    assert logprobs.content is not None
-    texts = [token.token for token in logprobs.content]
-    assert "".join(texts) == completion.choices[0].message.content
-    at = max(i for i, text in enumerate(texts) if text == "[") + 1
-    return {top.token: top.logprob for top in logprobs.content[at].top_logprobs}
-
-
-def test_logprobs_agree_with_the_verdict_and_hold_the_position_bias(
-    connect: Connect, flawed_settings: JudgeSettings
-) -> None:
-    client = connect(flawed_settings)
-    logits: list[tuple[float, float]] = []
-    for example in examples():
-        shown = []
-        for reverse in (False, True):
-            completion = client.judge(example, reverse=reverse, logprobs=True, top_logprobs=5)
-            top = first_rank_logprobs(completion)
-            assert math.exp(top["1"]) + math.exp(top["2"]) == pytest.approx(1.0)
-            assert answer(completion)["rank"] == ([1, 2] if top["1"] > top["2"] else [2, 1])
-            shown.append(top["1"] - top["2"])
-        logits.append((shown[0], shown[1]))
-    bias = np.array(logits).sum(axis=1) / 2
-    error = bias.std(ddof=1) / math.sqrt(len(bias))
-    print(f"position bias {bias.mean():.2f} +- {error:.2f}, set to {flawed_settings.position_bias}")
-    assert bias.mean() == pytest.approx(flawed_settings.position_bias, abs=3 * error)
+from workbench.shapes.defects import draw_candidate
+from workbench.shapes.grammar import parse_prompt
+from workbench.shapes.server import running_server
+from workbench.shapes.settings import JudgeSettings, perfect
 
 
 def test_sampling_needs_a_temperature_and_follows_the_seed(connect: Connect, flawed_settings: JudgeSettings) -> None:
@@ -286,84 +87,6 @@ def test_schemas_are_satisfied_in_their_order(plain: Client, style: str) -> None
         assert by_count[example.better] == 1
 
 
-def test_a_miscount_is_cited(plain: Client) -> None:
-    spec = parse_prompt("two red circles")
-    rng = np.random.default_rng(0)
-    right, wrong = (draw_candidate(spec, defects, rng) for defects in ([], ["count"]))
-    assert right is not None
-    assert wrong is not None
-    reason = answer(plain.judge(Example(spec.prompt(), (data_url(wrong), data_url(right)), 1), COUNT_RUBRIC))["reason"]
-    assert "Image 1 has" in reason
-    assert "red circle" in reason
-    assert "where the prompt asks for two" in reason
-
-
-def test_lists_ties_and_scores(plain: Client) -> None:
-    spec = parse_prompt("four yellow stars")
-    rng = np.random.default_rng(1)
-    scenes = [draw_candidate(spec, defects, rng) for defects in ([], ["count"], [])]
-    urls = tuple(data_url(scene) for scene in scenes if scene)
-    text = show(urls, f"Prompt: {spec.prompt()}")
-    allowed = JUDGE.format(basis=COUNT_RUBRIC, ties="Ties are allowed.")
-    assert answer(plain.ask(allowed, text))["rank"] == [1, 3, 1]
-    assert sorted(answer(plain.ask(JUDGE.format(basis=COUNT_RUBRIC, ties=""), text))["rank"]) == [1, 2, 3]
-    score = (
-        f'{COUNT_RUBRIC}\nUse the whole scale from 0 (worst) to 10 (best).\n{{"reason": "<why>", "score": <number>}}'
-    )
-    scores = [answer(plain.ask(score, show((url,), f"Prompt: {spec.prompt()}")))["score"] for url in urls]
-    assert scores[0] == scores[2] == 10
-    assert scores[1] < 10
-
-
-def test_edits_are_judged_against_their_source(connect: Connect) -> None:
-    client = connect(perfect("edit"))
-    rng = np.random.default_rng(0)
-    source = draw_candidate(parse_prompt("a red circle left of a blue star"), [], rng)
-    assert source is not None
-    circle, star = sorted(source.objects, key=lambda each: each.color, reverse=True)
-    done = replace(source, objects=(replace(circle, color="green"), star))
-    over = replace(source, objects=(replace(circle, color="green"), replace(star, color="green")))
-    labels = ("Image BASE (original image):", "Edited image 1:", "Edited image 2:")
-    system = JUDGE.format(basis="<rubric>\n- Everything else stays untouched.\n</rubric>", ties="")
-    for scenes, expected in (((source, done, over), [1, 2]), ((source, over, done), [2, 1])):
-        content: list[dict[str, Any]] = []
-        for label, scene in zip(labels, scenes, strict=True):
-            content += [{"type": "text", "text": label}, {"type": "image_url", "image_url": {"url": data_url(scene)}}]
-        content.append(
-            {"type": "text", "text": "Edit instruction: change the red circle to green\n\nRank the 2 images."}
-        )
-        assert answer(client.ask(system, content))["rank"] == expected
-
-
-def test_criteria_are_written_revised_and_put_in_order(plain: Client) -> None:
-    example = next(example for example in examples() if example.better == 0)
-    system = 'Write exactly 4 criteria.\n{"rubrics": ["<criterion>", ...], "reason": "<why>"}'
-    label = f"Prompt: {example.prompt}\n\nHuman ranking, in the order shown (1 is the best): [1, 2]"
-    first = answer(plain.ask(system, show(example.urls, label)))
-    assert len(first["rubrics"]) == 4
-    other = answer(plain.ask(system, show(example.urls, label.replace("[1, 2]", "[2, 1]"))))
-    assert set(other["rubrics"]).isdisjoint(first["rubrics"])
-    previous = "1. The number of objects is wrong.\n\n2. The number of objects is right."
-    feedback = f"{label}\n\nPrevious criteria, rejected because they led to another ranking:\n{previous}"
-    revised = answer(plain.ask(system, show(example.urls, feedback)))["rubrics"]
-    assert len(revised) == 4
-    assert "The number of objects is right." in revised
-    assert "The number of objects is wrong." not in revised
-    listed = "\n\n".join(f"{i}. {text}" for i, text in enumerate(["Edges are crisp."] * 3 + ["It is bright."], start=1))
-    structure = 'At most 2 themes.\n{"categories": [{"theme": "<name>", "tips": ["<c>"]}, ...], "reason": "<why>"}'
-    categories = answer(plain.ask(structure, [{"type": "text", "text": listed}]))["categories"]
-    assert [category["tips"] for category in categories] == [["Edges are crisp."], ["It is bright."]]
-
-
-def test_a_stated_label_sways_a_suggestible_judge(connect: Connect) -> None:
-    client = connect(perfect("t2i").model_copy(update={"suggestibility": 100.0}))
-    for example in examples()[:10]:
-        for stated in ([1, 2], [2, 1]):
-            text = f"Prompt: {example.prompt}\n\nHuman ranking, in the order shown (1 is the best): {stated}"
-            system = JUDGE.format(basis="", ties="")
-            assert answer(client.ask(system, show(example.urls, text)))["rank"] == stated
-
-
 def test_broken_answers_and_refusals_come_at_their_rate_and_not_at_all_at_0(connect: Connect, plain: Client) -> None:
     broken = connect(perfect("t2i").model_copy(update={"broken_json": 0.4, "refusals": 0.2}))
 
@@ -383,14 +106,6 @@ def test_broken_answers_and_refusals_come_at_their_rate_and_not_at_all_at_0(conn
     said = {broken.judge(example).choices[0].message.content or "" for example in examples()}
     assert any(text.startswith("I'm sorry") for text in said)
     assert any(text.startswith("Sure") for text in said)
-
-
-def test_the_writers_habits_are_settings(connect: Connect) -> None:
-    naming = connect(perfect("t2i").model_copy(update={"writer": WriterHabits(naming=1.0)}))
-    system = 'Write exactly 3 criteria.\n{"rubrics": ["<criterion>", ...], "reason": "<why>"}'
-    example = examples()[0]
-    content = show(example.urls, f"Prompt: {example.prompt}\n\nHuman ranking: [1, 2]")
-    assert all("Image 1" in text for text in answer(naming.ask(system, content))["rubrics"])
 
 
 def test_usage_and_cut_answers(plain: Client) -> None:
