@@ -58,7 +58,7 @@ Script = Callable[[int, Received], Step]
 
 def answer(text: str | None = VALID, *, reason: str = "stop", delay_s: float = 0.0, **message: Any) -> Step:
     """A chat completion."""
-    tokens = message.pop("usage", {"prompt_tokens": 100, "completion_tokens": 10})
+    tokens = message.pop("usage", {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110})
     logprobs = message.pop("logprobs", None)
     choice = {"index": 0, "finish_reason": reason, "message": {"role": "assistant", "content": text, **message}}
     if logprobs is not None:

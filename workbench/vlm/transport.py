@@ -63,10 +63,12 @@ class Transport:
     def __init__(self, endpoint: Endpoint, concurrency: int) -> None:
         self._url = httpx2.URL(endpoint.base_url.rstrip("/") + "/chat/completions")
         self._headers = {"content-type": "application/json", **headers(endpoint.api_key_env)}
-        secure = httpx2.create_ssl_context()  # once: reading the certificates takes 20 ms
+        # A proxy cannot reach this machine's own server, which needs no certificates; reading those takes 20 ms.
+        local = endpoint.is_loopback and self._url.scheme == "http"
+        secure = False if local else httpx2.create_ssl_context()
         unlimited = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
         self._clients = [
-            httpx2.AsyncClient(verify=secure, limits=unlimited, timeout=None)
+            httpx2.AsyncClient(verify=secure, trust_env=not local, limits=unlimited, timeout=None)
             for _ in range(math.ceil(concurrency / _PER_POOL))
         ]
         self._turn = 0
