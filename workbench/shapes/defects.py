@@ -13,6 +13,7 @@ from workbench.shapes.scene import COLORS, SHAPES, PlacedShape, Scene, luma
 
 OPPOSITES = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 DEFECTS_EDIT = ("unmet", "over", "background", "blur", "noise")
+DEFECT_SHARE = 0.3
 OVER_EDITS = ("recolor", "reshape", "remove", "move", "add")
 
 
@@ -31,12 +32,15 @@ def defects_t2i(spec: SceneSpec) -> list[str]:
 
 
 def split_defects(possible: Sequence[str], rng: Generator) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Two to four defects shared out over two candidates, so that each is better at something."""
-    chosen = rng.permutation(list(possible))[: rng.integers(2, 5)].tolist()
-    first, second = [chosen[0]], [chosen[1]]
-    for defect in chosen[2:]:
-        (first if rng.random() < 0.5 else second).append(defect)
-    return tuple(sorted(first)), tuple(sorted(second))
+    """The defects of two candidates, each with a chance of its own; the two never have the same ones.
+
+    They are drawn independently: were they dealt out between the two, whatever does not matter in a world would speak
+    against the winner, and a judge without a rubric would do worse than one that guesses.
+    """
+    while True:
+        first, second = (tuple(each for each in possible if rng.random() < DEFECT_SHARE) for _ in range(2))
+        if first != second:
+            return first, second
 
 
 def draw_candidate(spec: SceneSpec, defects: Sequence[str], rng: Generator) -> Scene | None:

@@ -88,12 +88,15 @@ def free_place(
 ) -> PlacedShape | None:
     """A random free place within an area; `scale` from 0 to 1 is where its radius lies between those of its size."""
     low, high = SIZES[item.size]
-    for _ in range(40):
-        radius = low + (high - low) * min(max(scale + float(rng.uniform(-0.1, 0.1)), 0.0), 1.0)
+    left, top, right, bottom = area
+    for u, v, w in rng.random((40, 3)).tolist():
+        radius = low + (high - low) * min(max(scale + 0.2 * w - 0.1, 0.0), 1.0)
         sideways, up, down = half_extents(item.shape, radius)
-        x = rng.uniform(area[0] + sideways, max(area[2] - sideways, area[0] + sideways))
-        y = rng.uniform(area[1] + up, max(area[3] - down, area[1] + up))
-        each = PlacedShape(item.color, item.shape, round(float(x), 4), round(float(y), 4), round(radius, 4))
+        if sideways + BORDER > (right - left) / 2 or up + down + 2 * BORDER > bottom - top:
+            return None
+        x = left + sideways + u * (right - left - 2 * sideways)
+        y = top + up + v * (bottom - top - up - down)
+        each = PlacedShape(item.color, item.shape, round(x, 4), round(y, 4), round(radius, 4))
         if clear(each, placed):
             return each
     return None

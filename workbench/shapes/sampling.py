@@ -168,13 +168,13 @@ def _draw(world: World, request: Request, rng: Generator) -> Draw | None:
     """Two candidates that people clearly do not like equally; None where none can be had."""
     possible = defects_t2i(request.spec) if isinstance(request, SceneRequest) else DEFECTS_EDIT
     for _ in range(40):
-        shared_out = split_defects(possible, rng)
-        first, second = (_candidate(request, defects, rng) for defects in shared_out)
+        drawn = split_defects(possible, rng)
+        first, second = (_candidate(request, defects, rng) for defects in drawn)
         if first is None or second is None:
             continue
         utilities = _utility(world, request, first), _utility(world, request, second)
         if abs(utilities[0] - utilities[1]) >= CLEAR_PREFERENCE:
-            return Draw((first, second), utilities, tuple(sorted({*shared_out[0], *shared_out[1]})))
+            return Draw((first, second), utilities, tuple(sorted({*drawn[0], *drawn[1]})))
     return None
 
 
