@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+import workbench
+
 if TYPE_CHECKING:
     from workbench.vlm.client import VlmClient
     from workbench.vlm.settings import ImagePolicy
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=workbench.__doc__)
 serve = typer.Typer(no_args_is_help=True, help="Start an OpenAI-compatible server on loopback.")
 shapes = typer.Typer(no_args_is_help=True, help="The embedded world of coloured shapes.")
 runs = typer.Typer(no_args_is_help=True, help="Run folders.")
@@ -151,19 +153,20 @@ def doctor(base_url: BaseUrl = "", model: Model = "") -> None:
         raise typer.Exit(1)
 
 
-@app.command(context_settings={"allow_extra_args": False})
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(
+    context: typer.Context,
     notebook: Annotated[Path, typer.Argument(help="Notebook to execute.")],
-    parameter: Annotated[list[tuple[str, str]] | None, typer.Option("-p", help="Parameter: name value.")] = None,
     file: Annotated[Path | None, typer.Option("-f", help="Parameters as YAML.")] = None,
     on: Annotated[Literal["local"], typer.Option("--on", help="Where it runs.")] = "local",
     out: Annotated[Path | None, typer.Option(help="Run folder; named after its inputs unless given.")] = None,
     outputs: Annotated[Path, typer.Option(help="Where run folders go.")] = Path("outputs"),
 ) -> None:
-    """Execute a notebook into a run folder."""
+    """Execute a notebook into a run folder; -p NAME VALUE, any number of times, sets its parameters."""
     from workbench.runs.notebook import run_notebook
 
-    print(f"run folder: {run_notebook(notebook, parameter or [], file, out=out, outputs=outputs)}")
+    given = _name_value_pairs(context.args)
+    print(f"run folder: {run_notebook(notebook, given, file, out=out, outputs=outputs)}")
 
 
 @serve.command("shapes")
@@ -234,6 +237,18 @@ def cache_merge(
     from workbench.vlm.cache import merge
 
     print(f"{merge(into, others)} answers added to {into}")
+
+
+def _name_value_pairs(arguments: list[str]) -> list[tuple[str, str]]:
+    """`-p NAME VALUE ...` as papermill takes it; an option of two values is more than typer declares."""
+    rest = iter(arguments)
+    pairs = []
+    for option in rest:
+        name, value = next(rest, None), next(rest, None)
+        if option != "-p" or name is None or value is None:
+            raise ValueError(f"{option!r} is not understood; set parameters with -p NAME VALUE")
+        pairs.append((name, value))
+    return pairs
 
 
 def _connect(

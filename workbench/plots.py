@@ -58,8 +58,8 @@ def accuracy_figure(judges: Mapping[str, Accuracy], title: str) -> go.Figure:
         rows = [len(points) - 1 - row + 0.22 * offset for row in range(len(points))]
         figure.add_trace(_points(judge, points, rows, i, "{:.1%}"))
     figure.update_yaxes(tickvals=list(range(len(labels)))[::-1], ticktext=labels, range=[-0.6, len(labels) - 0.4])
-    figure.update_xaxes(tickformat=".0%", title="agreement with people (95% interval)")
-    figure.add_vline(x=0.5, line={"dash": "dot", "color": "#888"}, annotation_text="chance", annotation_position="top")
+    figure.update_xaxes(tickformat=".0%", title="agreement with people (95% interval; dotted: chance)")
+    figure.add_vline(x=0.5, line={"dash": "dot", "color": "#888"})
     figure.update_layout(title=title, height=420)
     return figure
 
@@ -73,6 +73,19 @@ def difference_figure(differences: Mapping[str, Interval], title: str, axis: str
     figure.update_xaxes(tickformat="+.0%", title=f"{axis} (95% interval)")
     figure.add_vline(x=0, line={"dash": "dot", "color": "#888"})
     figure.update_layout(title=title, height=150 + 46 * max(len(differences), 1), showlegend=False)
+    return figure
+
+
+def strata_figure(strata: Mapping[str, Interval], title: str) -> go.Figure:
+    """Accuracy with its interval within each group of pairs, the number of pairs beside the group's name."""
+    figure = go.Figure()
+    rows = [float(len(strata) - 1 - row) for row in range(len(strata))]
+    figure.add_trace(_points("", list(strata.values()), rows, 0, "{:.1%}"))
+    labels = [f"{name} (n = {estimate.n})" for name, estimate in strata.items()]
+    figure.update_yaxes(tickvals=rows, ticktext=labels, range=[-0.6, len(strata) - 0.4])
+    figure.update_xaxes(tickformat=".0%", title="agreement with people (95% interval; dotted: chance)")
+    figure.add_vline(x=0.5, line={"dash": "dot", "color": "#888"})
+    figure.update_layout(title=title, height=150 + 34 * max(len(strata), 1), showlegend=False)
     return figure
 
 

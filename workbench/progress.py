@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TextIO
 
@@ -29,6 +30,7 @@ class Progress:
         self.label = label
         self.total = total
         self.usage = usage
+        self._before = replace(usage) if usage else None
         self.done = 0
         self.stream = stream or sys.stderr
         self._started = time.monotonic()
@@ -48,10 +50,11 @@ class Progress:
     def line(self) -> str:
         """The line as text, such as `judging 12/40 · 9 calls, 3 cached · $0.0021 · 0:31 left`."""
         parts = [f"{self.label} {self.done}/{self.total}"]
-        if self.usage is not None:
-            parts.append(f"{self.usage.calls} calls, {self.usage.cached} cached")
-            if self.usage.cost_usd:
-                parts.append(f"${self.usage.cost_usd:.4f}")
+        if self.usage and self._before:
+            calls, cached = self.usage.calls - self._before.calls, self.usage.cached - self._before.cached
+            parts.append(f"{calls} calls, {cached} cached")
+            if cost := self.usage.cost_usd - self._before.cost_usd:
+                parts.append(f"${cost:.4f}")
         elapsed = time.monotonic() - self._started
         if 0 < self.done < self.total:
             parts.append(f"{_clock(elapsed / self.done * (self.total - self.done))} left")

@@ -1,5 +1,6 @@
 """Two runs on the same pairs: paired differences, the pairs that flipped, and what this many pairs can show."""
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -103,7 +104,7 @@ class RunComparison:
         for name, missing in ((self.a, self.only_in_a), (self.b, self.only_in_b)):
             if missing:
                 lines.append(f"left out: {len(missing):,} pairs judged in both orders by {name} alone")
-        return "\n".join([*lines, "", self.sentence])
+        return "\n".join([*lines, "", *textwrap.wrap(self.sentence, 100)])
 
 
 def compare_runs(a: JudgedRun, b: JudgedRun, *, seed: int = 0) -> RunComparison:

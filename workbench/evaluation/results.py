@@ -32,7 +32,7 @@ class Accuracy:
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """The pairs that carry one value of a tag."""
+    """The pairs that carry one value of a tag, alone or among several joined by `+`."""
 
     n: int
     mean: Estimate
@@ -225,7 +225,9 @@ def _strata(
     rows: dict[str, dict[str, list[int]]] = {}
     for row, pair_id in enumerate(table.pair_ids):
         for tag, value in by_id[pair_id].tags.items():
-            rows.setdefault(tag, {}).setdefault(value, []).append(row)
+            # A value such as "blur+count" names several things; the pair is in the stratum of each.
+            for part in value.split("+"):
+                rows.setdefault(tag, {}).setdefault(part, []).append(row)
     strata: dict[str, dict[str, Stratum]] = {}
     for tag in sorted(rows):
         if len(rows[tag]) <= MOST_STRATA:

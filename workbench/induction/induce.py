@@ -1,5 +1,6 @@
 """Running an induction into a run folder: its events, its rubric, what it took."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,13 +31,13 @@ class Induced:
     def summary(self) -> str:
         """What became of the seed pairs, in one paragraph."""
         counts = self.rubric.provenance["counts"]
-        return (
+        text = (
             f"{counts['kept']} of {counts['seed_pairs']} seed pairs gave criteria that passed "
             f"({counts['passed_first_time']} at the first try, {counts['failed']} failed without an answer); "
             f"{counts['criteria_before_structuring']} criteria became {len(self.rubric.enabled_criteria())} "
-            f"in {len(self.rubric.themes)} themes. {self.calls} calls, {self.cached} answers from the cache. "
-            f"Run folder: {self.path}"
+            f"in {len(self.rubric.themes)} themes. {self.calls} calls, {self.cached} answers from the cache."
         )
+        return textwrap.fill(text, 100) + f"\nrun folder: {self.path}"
 
 
 async def induce(

@@ -60,7 +60,7 @@ class RankingJudge:
             "prompt_version": PROMPT_VERSION,
             "rubric": self.rubric.hash if self.rubric else None,
             "ties": self.ties,
-            "criteria": bool(self._ids),
+            "criteria": list(self._ids),
             "soft": self.soft,
             "exemplars": self.exemplars,
             **self.client.identity(),

@@ -3,7 +3,8 @@
 import difflib
 import hashlib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def run_notebook(
         "parameters": parameters,
     }
     path = out or Path(outputs) / run_id("run", (notebook.stem,), inputs)
-    with RunFolder.open(path, inputs, kind="notebook") as run, tempfile.TemporaryDirectory() as socket:
+    with RunFolder.open(path, inputs, kind="notebook") as run, _private_kernel(notebook) as kernel:
         papermill.execute_notebook(
             notebook,
             run.path / EXECUTED,
@@ -51,19 +52,26 @@ def run_notebook(
             # Widget state would make exporters ask a CDN for its viewer, and bloats the file.
             store_widget_state=False,
             progress_bar=False,
-            km=_private_kernel(notebook, Path(socket)),
+            km=kernel,
         )
     return path
 
 
-def _private_kernel(notebook: Path, folder: Path) -> Any:
+@contextmanager
+def _private_kernel(notebook: Path) -> Iterator[Any]:
     """A kernel that talks over Unix sockets: no port to race for, and nobody else on the node can listen."""
     import nbformat
-    from jupyter_client.manager import AsyncKernelManager
+    from jupyter_client.manager import KernelManager
 
     metadata = nbformat.read(notebook, as_version=4).metadata
     name = metadata.get("kernelspec", {}).get("name", "python3")
-    return AsyncKernelManager(kernel_name=name, transport="ipc", connection_file=str(folder / "k.json"))
+    with tempfile.TemporaryDirectory() as folder:  # short, as a socket's path may have about 100 characters
+        kernel = KernelManager(kernel_name=name, transport="ipc", connection_file=f"{folder}/k.json")
+        try:
+            yield kernel
+        finally:
+            if kernel.has_kernel:
+                kernel.shutdown_kernel(now=True)
 
 
 def _read_file(file: Path | None) -> dict[str, Any]:

@@ -59,8 +59,9 @@ def _picture(source: ImageSource, caption: str, side: int, preferred: bool) -> s
 def _verdict(record: VerdictRecord) -> str:
     mark = {True: "✓ right", False: "✗ wrong", None: ""}[record.correct]
     said = record.reason or record.detail
+    shown = ", ".join(chr(ord("a") + index) for index in record.shown)
     return (
-        f'<div style="margin-top:6px"><b>{record.order}</b> shown: <b>{escape(record.outcome)}</b> {mark}<br>'
+        f'<div style="margin-top:6px">shown {shown}: <b>{escape(record.outcome)}</b> {mark}<br>'
         f'<span style="opacity:.8">{_text(said)}</span></div>'
     )
 
