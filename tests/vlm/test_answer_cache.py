@@ -1,6 +1,7 @@
 """Nothing paid for is asked twice: across runs, processes, kills, full disks and damaged files."""
 
 import asyncio
+import hashlib
 import json
 import signal
 import sqlite3
@@ -14,7 +15,7 @@ import pytest
 from faulty_server import FaultyServer, Received, Step, answer
 from vlm_helpers import PIXEL, RANKING, client_of, png, question
 
-from workbench.vlm.cache import Answer, Cache, default_path, merge
+from workbench.vlm.cache import Answer, Cache, Entry, default_path, merge
 from workbench.vlm.errors import NoAnswer, StorageFailed
 from workbench.vlm.request import ChatRequest, Token
 from workbench.vlm.settings import ImagePolicy, Sampling
@@ -137,17 +138,19 @@ async def test_the_row_tells_what_was_asked_without_images(tmp_path: Path) -> No
         async with client_of(server.url, tmp_path / "c.sqlite") as client:
             reply = await client.ask(question())
             assert client.cache is not None
-            row = client.cache.row(reply.key)
-    assert row is not None
-    assert row.request["content"][0] == "which?"
-    assert set(row.request["content"][1]) == {"sha256", "transform"}
-    assert (row.model, row.answer.model, row.answer.mode) == ("judge", "served", "json_schema")
-    assert abs(row.created - time.time()) < 60
+            entry = client.cache.entry(reply.key)
+            assert client.cache.entry("another") is None
+    assert entry is not None
+    content = json.loads(entry.request)["content"]
+    assert content[0] == "which?"
+    assert set(content[1]) == {"sha256", "transform"}
+    assert (entry.model, entry.answer.model, entry.answer.mode) == ("judge", "served", "json_schema")
+    assert hashlib.sha256(entry.request.encode()).hexdigest() == entry.key == reply.key
 
 
 def test_an_answer_survives_the_round_trip(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "c.sqlite")
-    cache.put("k", "m", "{}", ANSWER)
+    cache.put([Entry("k", "m", "{}", ANSWER)])
     cache.close()
     assert cache.get("k") == ANSWER
     assert cache.get("other") is None
@@ -156,8 +159,9 @@ def test_an_answer_survives_the_round_trip(tmp_path: Path) -> None:
 
 def test_the_first_answer_stays(tmp_path: Path) -> None:
     one, two = Cache(tmp_path / "c.sqlite"), Cache(tmp_path / "c.sqlite")
-    assert one.put("k", "m", "{}", ANSWER) == ANSWER
-    assert two.put("k", "m", "{}", replace(ANSWER, text="later")) == ANSWER
+    assert one.put([Entry("k", "m", "{}", ANSWER)]) == [ANSWER]
+    later = Entry("k", "m", "{}", replace(ANSWER, text="later"))
+    assert two.put([later, replace(later, key="new")]) == [ANSWER, later.answer]
     one.close()
     two.close()
 
@@ -165,8 +169,7 @@ def test_the_first_answer_stays(tmp_path: Path) -> None:
 def test_caches_are_joined(tmp_path: Path) -> None:
     for name, numbers in (("a", range(700)), ("b", range(600, 1300)), ("into", range(1))):
         cache = Cache(tmp_path / name)
-        for number in numbers:
-            cache.put(str(number), "m", "{}", replace(ANSWER, text=name))
+        cache.put([Entry(str(number), "m", "{}", replace(ANSWER, text=name)) for number in numbers])
         cache.close()
     into = tmp_path / "into"
     assert merge(into, [tmp_path / "a", tmp_path / "b"]) == 699 + 600
@@ -297,6 +300,17 @@ async def test_ten_thousand_cached_answers_come_fast(tmp_path: Path) -> None:
             took = time.perf_counter() - started
     assert client.usage.cached == 10_000
     assert took < 4
+
+
+async def test_an_answer_that_came_is_kept_when_nobody_waits_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    with FaultyServer(lambda number, received: answer(delay_s=0.1)) as server:
+        async with client_of(server.url, path) as client:
+            task = asyncio.create_task(client.ask(question()))
+            await asyncio.sleep(0.05)
+            task.cancel()
+            await asyncio.sleep(0.15)
+        assert len(texts_in(path)) == 1
 
 
 async def test_a_failed_shared_question_fails_for_all(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ async def test_a_server_with_four_places_gets_all_answers() -> None:
         async with client_of(server.url, concurrency=32, attempts=10, backoff_s=0.02) as client:
             replies = await asyncio.gather(*[client.ask(question(str(number))) for number in range(100)])
     assert len(replies) == 100
-    assert server.peak == 32
+    assert server.peak > 4
     refused = len(server.requests) - 100
     assert refused < 100
 

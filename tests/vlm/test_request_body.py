@@ -4,18 +4,19 @@ import asyncio
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faulty_server import VALID, FaultyServer, Received, Step, answer, status
 from openai.types.chat import ChatCompletion
 from vlm_helpers import PIXEL, SCHEMA, client_of, png, question
 
-from workbench.vlm import images as images_module
+from workbench.pairs.images import Prepared, prepare
 from workbench.vlm.models import only_model
 from workbench.vlm.settings import ImagePolicy, Sampling, Structured
 
 
-async def sent(server: FaultyServer, *images: str | bytes, **settings: object) -> Received:
+async def sent(server: FaultyServer, *images: str | bytes, **settings: Any) -> Received:
     """The request a client with these settings sends."""
     async with client_of(server.url, **settings) as client:
         await client.ask(question('say "hi" \\ \u2028 ünïcode', *images))
@@ -87,11 +88,11 @@ async def test_a_refused_schema_falls_back_once_for_the_client(tmp_path: Path) -
             first = await client.ask(question("first"))
             second = await client.ask(question("second"))
             assert client.cache is not None
-            row = client.cache.row(second.key)
+            entry = client.cache.entry(second.key)
             assert client.usage.retries == 0
     assert (first.calls, second.calls) == (2, 1)
-    assert row is not None
-    assert (row.answer.mode, row.request["structured"]) == ("off", "auto")
+    assert entry is not None
+    assert (entry.answer.mode, json.loads(entry.request)["structured"]) == ("off", "auto")
     with FaultyServer() as server:  # another server, which does enforce it: the key is the same
         async with client_of(server.url, tmp_path / "c.sqlite") as client:
             assert (await client.ask(question("first"))).cached
@@ -157,12 +158,11 @@ async def test_file_urls_only_for_fit_files_and_with_the_same_key(tmp_path: Path
 async def test_an_image_is_encoded_once_however_many_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoded: list[int] = []
 
-    def counted(data: bytes, max_side: int) -> object:
+    def counted(data: bytes, max_side: int) -> Prepared:
         encoded.append(len(data))
         return prepare(data, max_side)
 
-    prepare = images_module.prepare
-    monkeypatch.setattr(images_module, "prepare", counted)
+    monkeypatch.setattr("workbench.vlm.images.prepare", counted)
     path = tmp_path / "a.png"
     path.write_bytes(PIXEL)
     with FaultyServer() as server:

@@ -1,14 +1,14 @@
 """Answers on disk, found by what was asked: the truth about what has been paid for."""
 
+import asyncio
 import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from workbench.vlm.errors import StorageFailed
 from workbench.vlm.request import Token
@@ -54,13 +54,12 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One cached answer with what was asked; `created` is in seconds since 1970."""
+class Entry:
+    """An answer to store; `request` is the canonical JSON that `key` is the hash of."""
 
     key: str
-    created: float
     model: str
-    request: dict[str, Any]
+    request: str
     answer: Answer
 
 
@@ -74,6 +73,7 @@ class Cache:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection: sqlite3.Connection | None = None
+        self._pending: list[tuple[Entry, asyncio.Future[Answer]]] = []
 
     def get(self, key: str) -> Answer | None:
         """The answer stored under `key`."""
@@ -81,23 +81,50 @@ class Cache:
             found = self._open().execute("SELECT response FROM answers WHERE key = ?", (key,)).fetchone()
             return Answer.from_json(found[0]) if found else None
 
-    def row(self, key: str) -> Row | None:
-        """The answer stored under `key` with its request; images appear as hashes."""
+    def entry(self, key: str) -> Entry | None:
+        """The answer stored under `key` with what was asked; images appear as hashes."""
         with self._explained():
-            query = "SELECT key, created, model, request, response FROM answers WHERE key = ?"
+            query = "SELECT key, model, request, response FROM answers WHERE key = ?"
             found = self._open().execute(query, (key,)).fetchone()
             if found is None:
                 return None
-            key, created, model, request, response = found
-            return Row(key, created, model, json.loads(request), Answer.from_json(response))
+            key, model, request, response = found
+            return Entry(key, model, request, Answer.from_json(response))
 
-    def put(self, key: str, model: str, request: str, answer: Answer) -> Answer:
-        """Store and commit an answer, and return what is stored now: an answer stored earlier stays."""
-        with self._explained():
-            added = self._open().execute(_INSERT, (key, time.time(), model, request, answer.to_json()))
-            if added.rowcount:
-                return answer
-        return self.get(key) or answer
+    def put(self, entries: Sequence[Entry]) -> list[Answer]:
+        """Store answers in one commit, and return what is stored now: an answer stored earlier stays."""
+        now = time.time()
+        rows = [(entry.key, now, entry.model, entry.request, entry.answer.to_json()) for entry in entries]
+        with self._explained(), self._open() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            added = connection.executemany(_INSERT, rows).rowcount
+        if added == len(entries):
+            return [entry.answer for entry in entries]
+        return [self.get(entry.key) or entry.answer for entry in entries]
+
+    async def put_soon(self, entry: Entry) -> Answer:
+        """The same for one answer, in one commit with all others that come in this turn of the event loop."""
+        loop = asyncio.get_running_loop()
+        stored: asyncio.Future[Answer] = loop.create_future()
+        self._pending.append((entry, stored))
+        if len(self._pending) == 1:
+            loop.call_soon(self._commit)
+        return await stored
+
+    def _commit(self) -> None:
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        try:
+            answers = self.put([entry for entry, _ in pending])
+        except StorageFailed as error:
+            for _, stored in pending:
+                if not stored.done():
+                    stored.set_exception(error)
+            return
+        for (_, stored), answer in zip(pending, answers, strict=True):
+            if not stored.done():
+                stored.set_result(answer)
 
     def add_from(self, other: Path) -> int:
         """Copy the answers of another cache that this one lacks, and return how many."""
@@ -110,7 +137,8 @@ class Cache:
         return added
 
     def close(self) -> None:
-        """Close the file; it opens again when needed."""
+        """Commit what is pending and close the file; it opens again when needed."""
+        self._commit()
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -10,7 +10,7 @@ from typing import Any, Self
 from workbench.pairs.images import ImageError
 from workbench.vlm.body import Question, Repair, pose, sampling_fields, serialise
 from workbench.vlm.budget import Budget, Estimate, RunUsage, image_tokens, text_tokens
-from workbench.vlm.cache import Answer, Cache
+from workbench.vlm.cache import Answer, Cache, Entry
 from workbench.vlm.errors import InvalidAnswer, NoAnswer, Spent
 from workbench.vlm.images import Fingerprint, Images, inspect
 from workbench.vlm.json_text import find_object
@@ -184,8 +184,10 @@ class VlmClient:
                 raise NoAnswer(str(error)) from error
             return serialise(request, urls, self.endpoint.model, self.sampling, mode, logprobs=logprobs, repair=repair)
 
-        def store(answer: Answer) -> Answer:
-            return self.cache.put(question.key, self.endpoint.model, question.request, answer) if self.cache else answer
+        async def store(answer: Answer) -> Answer:
+            if self.cache is None:
+                return answer
+            return await self.cache.put_soon(Entry(question.key, self.endpoint.model, question.request, answer))
 
         tokens = _input_tokens(request, shown) + (text_tokens(repair.answer + repair.problem) if repair else 0)
         spent = Spent()

@@ -31,7 +31,7 @@ class Job:
 
     key: str
     body: Callable[[Structured, bool], Awaitable[bytes]]
-    store: Callable[[Answer], Answer]
+    store: Callable[[Answer], Awaitable[Answer]]
     logprobs: bool
     input_tokens: int
     output_tokens: int
@@ -127,7 +127,7 @@ class Sender:
         self._settle(reservation, spent, outcome.input_tokens, outcome.output_tokens)
         self._limiter.succeeded()
         self.has_worked = True
-        return job.store(outcome)
+        return await job.store(outcome)
 
     async def _post(self, body: bytes, reservation: Reservation, deadline: float, spent: Spent) -> Response:
         if self._transport is None:
