@@ -1,4 +1,7 @@
-"""Figures of the notebooks: one template, colours that colour-blind readers can tell apart, intervals always drawn."""
+"""Figures of the notebooks: one template, colours that colour-blind readers can tell apart, intervals always drawn.
+
+Every figure says in its title when its numbers come from the embedded world (`synthetic`).
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -30,13 +33,18 @@ def use_template() -> None:
     """Make the workbench's template and a renderer that keeps notebooks small the default for this session."""
     pio.templates["workbench"] = go.layout.Template(
         layout=go.Layout(
-            font={"family": "system-ui, sans-serif", "size": 14, "color": "#555"},
+            font={"family": "system-ui, sans-serif", "size": 14, "color": "#808080"},
             paper_bgcolor="rgba(0,0,0,0)",
             plot_bgcolor="rgba(0,0,0,0)",
             colorway=COLORS,
             margin={"l": 16, "r": 16, "t": 64, "b": 48},
             title={"x": 0, "xanchor": "left", "font": {"size": 16}},
-            xaxis={"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "automargin": True},
+            xaxis={
+                "title": {"font": {"size": 13}},
+                "gridcolor": "rgba(128,128,128,0.25)",
+                "zeroline": False,
+                "automargin": True,
+            },
             yaxis={"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "automargin": True},
             legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
             hoverlabel={"font": {"family": "system-ui, sans-serif"}},
@@ -47,7 +55,7 @@ def use_template() -> None:
     pio.renderers.default = "plotly_mimetype"
 
 
-def accuracy_figure(judges: Mapping[str, Accuracy], title: str) -> go.Figure:
+def accuracy_figure(judges: Mapping[str, Accuracy], title: str, *, synthetic: bool) -> go.Figure:
     """Accuracy of several judges with intervals, a row each for forward, reverse, mean and resolved."""
     labels = ["forward", "reverse", "mean", "resolved"]
     figure = go.Figure()
@@ -60,11 +68,11 @@ def accuracy_figure(judges: Mapping[str, Accuracy], title: str) -> go.Figure:
     figure.update_yaxes(tickvals=list(range(len(labels)))[::-1], ticktext=labels, range=[-0.6, len(labels) - 0.4])
     figure.update_xaxes(tickformat=".0%", title="agreement with people (95% interval; dotted: chance)")
     figure.add_vline(x=0.5, line={"dash": "dot", "color": "#888"})
-    figure.update_layout(title=title, height=420)
+    figure.update_layout(title=_title(title, synthetic), height=420)
     return figure
 
 
-def difference_figure(differences: Mapping[str, Interval], title: str, axis: str = "difference") -> go.Figure:
+def difference_figure(differences: Mapping[str, Interval], title: str, axis: str, *, synthetic: bool) -> go.Figure:
     """Paired differences with intervals, a row each, beside the line of no difference."""
     figure = go.Figure()
     rows = [float(len(differences) - 1 - row) for row in range(len(differences))]
@@ -72,11 +80,11 @@ def difference_figure(differences: Mapping[str, Interval], title: str, axis: str
     figure.update_yaxes(tickvals=rows, ticktext=list(differences), range=[-0.6, len(differences) - 0.4])
     figure.update_xaxes(tickformat="+.0%", title=f"{axis} (95% interval)")
     figure.add_vline(x=0, line={"dash": "dot", "color": "#888"})
-    figure.update_layout(title=title, height=150 + 46 * max(len(differences), 1), showlegend=False)
+    figure.update_layout(title=_title(title, synthetic), height=150 + 46 * max(len(differences), 1), showlegend=False)
     return figure
 
 
-def strata_figure(strata: Mapping[str, Interval], title: str) -> go.Figure:
+def strata_figure(strata: Mapping[str, Interval], title: str, *, synthetic: bool) -> go.Figure:
     """Accuracy with its interval within each group of pairs, the number of pairs beside the group's name."""
     figure = go.Figure()
     rows = [float(len(strata) - 1 - row) for row in range(len(strata))]
@@ -85,11 +93,11 @@ def strata_figure(strata: Mapping[str, Interval], title: str) -> go.Figure:
     figure.update_yaxes(tickvals=rows, ticktext=labels, range=[-0.6, len(strata) - 0.4])
     figure.update_xaxes(tickformat=".0%", title="agreement with people (95% interval; dotted: chance)")
     figure.add_vline(x=0.5, line={"dash": "dot", "color": "#888"})
-    figure.update_layout(title=title, height=150 + 34 * max(len(strata), 1), showlegend=False)
+    figure.update_layout(title=_title(title, synthetic), height=150 + 34 * max(len(strata), 1), showlegend=False)
     return figure
 
 
-def counts_figure(counts: Mapping[str, int], title: str, axis: str) -> go.Figure:
+def counts_figure(counts: Mapping[str, int], title: str, axis: str, *, synthetic: bool) -> go.Figure:
     """Counts as horizontal bars, the number beside each."""
     figure = go.Figure(
         go.Bar(
@@ -104,8 +112,12 @@ def counts_figure(counts: Mapping[str, int], title: str, axis: str) -> go.Figure
     )
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(title=axis)
-    figure.update_layout(title=title, height=150 + 36 * max(len(counts), 1))
+    figure.update_layout(title=_title(title, synthetic), height=150 + 36 * max(len(counts), 1))
     return figure
+
+
+def _title(title: str, synthetic: bool) -> str:
+    return f"{title} (synthetic)" if synthetic else title
 
 
 def _points(name: str, points: Sequence[Interval], rows: Sequence[float], index: int, number: str) -> go.Scatter:

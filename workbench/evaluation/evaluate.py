@@ -19,15 +19,12 @@ from workbench.runs.verdict_log import VerdictLog, last_outcomes, read_verdicts
 from workbench.vlm.client import VlmClient
 from workbench.vlm.errors import BudgetSpent, StopRun
 from workbench.vlm.server import look_up
+from workbench.vlm.settings import SYNTHETIC_MODELS
 from workbench.vlm.tasks import gather_or_stop
 
 # While a worker reads an answer and prepares its next request no call of its is in flight; a few more workers than
 # calls keep the server busy meanwhile.
 SPARE_WORKERS = 32
-
-
-# Model ids of the embedded world's servers begin like this; every number from them is labelled synthetic.
-SYNTHETIC_MODELS = "shapes-"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,10 @@ Structured = Literal["auto", "json_schema", "structured_outputs", "json_object",
 _FIXED = frozenset({"model", "messages", "stream", "n", "response_format", "structured_outputs", "logprobs"})
 
 
+SYNTHETIC_MODELS = "shapes-"
+"""Ids of the embedded world's models begin like this; every number from one is labelled synthetic wherever shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """An OpenAI-compatible server and one of its models.
@@ -41,6 +45,11 @@ class Endpoint:
         """The base URL for messages: without user name, password and query."""
         parts = urlsplit(self.base_url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else self.base_url
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the model is of the embedded world."""
+        return self.model.startswith(SYNTHETIC_MODELS)
 
     @property
     def is_loopback(self) -> bool:
