@@ -16,6 +16,9 @@ COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
 
 
+_AXIS = {"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "automargin": True}
+
+
 class Interval(Protocol):
     """A number with its 95% interval and the number of pairs behind it: an estimate or a paired difference."""
 

@@ -71,7 +71,7 @@ def _private_kernel(notebook: Path) -> Iterator[Any]:
             yield kernel
         finally:
             if kernel.has_kernel:
-                kernel.shutdown_kernel(now=True)
+                kernel.shutdown_kernel()
 
 
 def _read_file(file: Path | None) -> dict[str, Any]:

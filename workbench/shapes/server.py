@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +175,8 @@ def serve(
         ready(f"http://{LOOPBACK}:{sockets[0].getsockname()[1]}/v1")
         await asyncio.Event().wait()
 
-    asyncio.run(main())
+    with suppress(KeyboardInterrupt):
+        asyncio.run(main())
 
 
 @contextmanager
