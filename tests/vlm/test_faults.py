@@ -29,7 +29,7 @@ from workbench.vlm.errors import (
     "fault",
     [
         status(429, retry_after="0"),
-        status(429),
+        status(429, "Rate limit reached. Add a payment method at https://example.com/account/billing."),
         status(408),
         status(409),
         status(500),
@@ -119,6 +119,8 @@ async def test_attempts_run_out() -> None:
     [
         (status(401, "bad key"), WrongKey, "OPENAI_API_KEY"),
         (status(403, "forbidden"), WrongKey, "OPENAI_API_KEY"),
+        (status(401, "Could not decode the API key"), WrongKey, "OPENAI_API_KEY"),
+        (status(400, "Unknown parameter: 'safety_settings'"), BadRequest, "safety_settings"),
         (status(404, "The model `judge` does not exist"), UnknownModel, "model's name"),
         (status(400, "judge is not a multimodal model"), NoVision, "vision-language model"),
         (status(400, "At most 0 image(s) may be provided in one request."), NoVision, "vision-language model"),

@@ -36,8 +36,8 @@ class _Asked:
 class VlmClient:
     """Asks one model of an OpenAI-compatible server; an answer that is in the cache is never asked for again.
 
-    >>> async with VlmClient(Endpoint("http://127.0.0.1:8000/v1", "qwen"), cache=default_path()) as client:
-    ...     reply = await client.ask(request)  # doctest: +SKIP
+        async with VlmClient(Endpoint("http://127.0.0.1:8000/v1", "qwen"), cache=default_path()) as client:
+            reply = await client.ask(request)
 
     - `cache`: the file that holds all answers; None keeps none.
     - `structured`: how the answer's schema is enforced.

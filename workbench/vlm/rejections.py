@@ -14,13 +14,13 @@ _NO_VISION = re.compile(
 )
 _TOO_MANY_IMAGES = re.compile(r"at most \d+ image|too many images", re.I)
 _THIS_QUESTION = re.compile(
-    r"content.?(filter|policy|management)|moderation|flagged|safety|context.?(length|window)"
+    r"content.?(filter|policy|management)|moderation|flagged|safety (system|filter|reason)|context.?(length|window)"
     r"|too (long|large|many tokens)|(invalid|cannot|could not|failed|unable)[^.]{0,40}(image|decode)|maximum context",
     re.I,
 )
 _SCHEMA = re.compile(r"response_?format|json_?schema|schema|structured|guided|grammar", re.I)
 _LOGPROBS = re.compile(r"log_?probs", re.I)
-_NO_QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|billing", re.I)
+_NO_QUOTA = re.compile(r"insufficient_quota|exceeded your current quota", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Rejection:
     @property
     def is_this_question(self) -> bool:
         """The complaint is about this question's content, not about what all questions share."""
-        return self.status == 413 or bool(_THIS_QUESTION.search(self.text))
+        return self.status == 413 or (self.status in (400, 403, 422) and bool(_THIS_QUESTION.search(self.text)))
 
     @property
     def is_schema(self) -> bool:

@@ -11,7 +11,7 @@ from workbench.vlm.rejections import Rejection
 from workbench.vlm.request import Token
 from workbench.vlm.transport import Response
 
-_SHORT = 300
+_SHORT = 600
 _RETRIED = frozenset({408, 409, 425, 429})
 
 
