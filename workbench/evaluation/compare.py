@@ -21,7 +21,7 @@ FlipKind = Literal["fixed", "broken", "swap_only"]
 
 @dataclass(frozen=True, slots=True)
 class JudgedRun:
-    """One side of a comparison: a name, the hash of the dataset judged, and the verdicts."""
+    """One side of a comparison: a name, the hash of the dataset judged with its ids, and the verdicts."""
 
     name: str
     dataset: str
@@ -155,7 +155,7 @@ def _judged_run(folder: Path) -> JudgedRun:
     log = folder / "verdicts.jsonl"
     if not isinstance(dataset, dict) or "hash" not in dataset or not log.exists():
         raise ValueError(f"{folder} is not the run folder of an evaluation: it names no dataset or holds no verdicts")
-    return JudgedRun.of(folder.name, str(dataset["hash"]), read_verdicts(log))
+    return JudgedRun.of(folder.name, str(dataset.get("with_ids", dataset["hash"])), read_verdicts(log))
 
 
 def _complete_rows(table: VerdictTable) -> dict[str, int]:

@@ -14,6 +14,11 @@ def dataset_hash(comparisons: Iterable[Comparison], *, allow_urls: bool = False)
     Ids, tags, image paths and the order of comparisons do not matter; the order of candidates does, ranks refer to it.
     Every image is read once. Raises `ImageError` for one that cannot be.
     """
+    return dataset_hashes(comparisons, allow_urls=allow_urls)["hash"]
+
+
+def dataset_hashes(comparisons: Iterable[Comparison], *, allow_urls: bool = False) -> dict[str, str]:
+    """`{"hash", "with_ids"}`: `dataset_hash`, and the same with the ids, for files that refer to comparisons by id."""
     known: dict[str, str] = {}
 
     def hash_image(source: ImageSource | None) -> str | None:
@@ -25,8 +30,13 @@ def dataset_hash(comparisons: Iterable[Comparison], *, allow_urls: bool = False)
             known[source] = hashlib.sha256(read_bytes(source, allow_urls=allow_urls)).hexdigest()
         return known[source]
 
-    digests = []
+    digests, named = [], []
     for c in comparisons:
         seen = [c.task, c.prompt, [hash_image(i) for i in c.images], hash_image(c.source_image), c.ranks, c.scores]
         digests.append(hashlib.sha256(json.dumps(seen).encode()).digest())
+        named.append(hashlib.sha256(digests[-1] + c.id.encode()).digest())
+    return {"hash": _joined(digests), "with_ids": _joined(named)}
+
+
+def _joined(digests: list[bytes]) -> str:
     return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
