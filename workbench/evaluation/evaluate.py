@@ -10,7 +10,7 @@ from workbench.evaluation.record import ORDERS, Order, VerdictRecord, shown_orde
 from workbench.evaluation.results import Results, summarise
 from workbench.judges.verdict import Judge
 from workbench.pairs.comparison import Comparison
-from workbench.pairs.identity import dataset_hash
+from workbench.pairs.identity import dataset_hashes
 from workbench.progress import Progress
 from workbench.rubrics.rubric import Rubric
 from workbench.runs.folder import RunFolder
@@ -25,6 +25,9 @@ from workbench.vlm.tasks import gather_or_stop
 # While a worker reads an answer and prepares its next request no call of its is in flight; a few more workers than
 # calls keep the server busy meanwhile.
 SPARE_WORKERS = 32
+
+# An outcome names its winner by one letter.
+MOST_CANDIDATES = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ async def evaluate(
     outputs: str | Path = "outputs",
     client: VlmClient | None = None,
     samples: int = 1,
+    allow_urls: bool = False,
 ) -> Evaluation:
     """Judge every comparison in both orders into a run folder, and summarise.
 
@@ -70,12 +74,15 @@ async def evaluate(
     - `rubric`: the one the judge was given, for the record.
     - `out`: the run folder; without it one under `outputs` named after its inputs, so the same call resumes.
     - `client`: the one the judge asks with, for its concurrency, its usage as progress and its server's version.
+    - `allow_urls`: fetch images that are http(s) URLs, to hash them.
 
-    Raises as `judge_all` does, and `ValueError` when `out` holds a run with other inputs.
+    Raises as `judge_all` does, and `ValueError` when `out` holds a run with other inputs, for a rubric of another task
+    and for comparisons no judge can decide.
     """
+    _check(comparisons, rubric)
     name = Path(dataset).parent.name + "-" + Path(dataset).stem
     inputs = {
-        "dataset": {"name": name, "hash": dataset_hash(comparisons)},
+        "dataset": {"name": name, **dataset_hashes(comparisons, allow_urls=allow_urls)},
         "rubric": {"name": rubric.name, "hash": rubric.hash} if rubric else None,
         "judge": {"name": judge.name, **judge.identity()},
         "samples": samples,
@@ -98,6 +105,20 @@ async def evaluate(
         run.write("results.json", results.to_json())
         run.record(counts={"pairs": results.n_pairs, **results.outcomes})
     return Evaluation(path, results)
+
+
+def _check(comparisons: Sequence[Comparison], rubric: Rubric | None) -> None:
+    odd = [c.id for c in comparisons if not 2 <= len(c.images) <= MOST_CANDIDATES]
+    if odd:
+        raise ValueError(
+            f"{len(odd)} comparisons have not 2 to {MOST_CANDIDATES} images, the first is {odd[0]!r}; a judge compares "
+            "images, leave out records of a single one"
+        )
+    if rubric and (task := next((c.task for c in comparisons if c.task != rubric.task), None)):
+        raise ValueError(
+            f"rubric {rubric.name!r} is for task {rubric.task}, the comparisons are of task {task}; "
+            f"choose a rubric for {task}, or correct the rubric's `task`"
+        )
 
 
 def _server_version(client: VlmClient) -> str | None:
