@@ -19,7 +19,7 @@ from workbench.judges.messages import basis_text, prompt_text, show, task_text
 from workbench.pairs.comparison import Comparison, Task
 from workbench.rubrics.rubric import Criterion, Rubric, Theme
 from workbench.vlm.client import VlmClient
-from workbench.vlm.errors import InvalidAnswer, NoAnswer
+from workbench.vlm.errors import BudgetSpent, InvalidAnswer, NoAnswer
 from workbench.vlm.request import ChatRequest
 from workbench.vlm.tasks import gather_or_stop
 
@@ -89,6 +89,8 @@ async def induce_arr(
     task = _check(seeds)
     recipe = _Recipe(client, settings, task, record)
     outcomes = await gather_or_stop(recipe.work_on(seed) for seed in seeds)
+    if recipe.spent:
+        raise recipe.spent
     kept = [outcome for outcome in outcomes if outcome.criteria]
     failed = sum(outcome.failed for outcome in outcomes)
     if not kept:
@@ -122,6 +124,7 @@ class _Recipe:
         self.settings = settings
         self.task = task
         self.record = record
+        self.spent: BudgetSpent | None = None
         exemplars = exemplars_text(settings.exemplars)
         self.values = {
             "task": task_text(task),
@@ -137,6 +140,9 @@ class _Recipe:
             return await self._refine(seed, await self._generate(seed))
         except (NoAnswer, InvalidAnswer) as failure:
             self.record(Event(seed.id, "failed", detail=str(failure)))
+            return _Outcome(seed.id, failed=True)
+        except BudgetSpent as error:  # raised once the answers in flight, which are paid for, have come
+            self.spent = error
             return _Outcome(seed.id, failed=True)
 
     async def _refine(self, seed: Comparison, criteria: tuple[str, ...]) -> _Outcome:

@@ -1,10 +1,14 @@
 """The steps of an induction as they happen: one JSON line each, so that a run can be followed and explained."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from workbench.runs.storage import storage
 
 SCHEMA = "workbench.event/1"
 
@@ -50,21 +54,39 @@ class EventLog:
             self._seen = {event.identity for event in read_events(path) if event.step != "failed"}
 
     def record(self, event: Event) -> None:
-        """Append one event; it has reached the operating system when this returns."""
+        """Append one event; it has reached the operating system when this returns.
+
+        Raises `StorageError`, and leaves no part of the line, when it cannot be written.
+        """
         if event.identity in self._seen:
             return
-        line = json.dumps({"schema": SCHEMA, **asdict(event)}, ensure_ascii=False)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        line = json.dumps({"schema": SCHEMA, **asdict(event)}, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        with storage(self.path), self.path.open("ab", buffering=0) as file:
+            before = os.fstat(file.fileno()).st_size
+            try:
+                written = file.write(line)
+                while written < len(line):  # a nearly full disk takes part of a line; the next write says why
+                    written += file.write(line[written:])
+            except OSError:
+                with suppress(OSError):
+                    file.truncate(before)
+                raise
         self._seen.add(event.identity)
 
 
 def read_events(path: Path) -> Iterator[Event]:
-    """All events of a file, a torn last line left out."""
+    """All events of a file, a torn last line left out; raises `ValueError` naming the line that is no event."""
     with path.open(encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n"):
+        for number, line in enumerate(file, start=1):
+            if not line.endswith("\n"):
+                return
+            try:
                 yield _event(json.loads(line))
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise ValueError(
+                    f"{path}, line {number}: not an event ({error}); delete the line and run the same command again, "
+                    "answers come back from the response cache"
+                ) from error
 
 
 def _event(fields: Mapping[str, Any]) -> Event:

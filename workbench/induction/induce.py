@@ -8,9 +8,9 @@ from pathlib import Path
 from workbench.induction.arr import ArrSettings, induce_arr
 from workbench.induction.events import Event, EventLog
 from workbench.pairs.comparison import Comparison
-from workbench.pairs.identity import dataset_hash
+from workbench.pairs.identity import dataset_hashes
 from workbench.progress import Progress
-from workbench.rubrics.files import save_rubric
+from workbench.rubrics.files import check_rubric_path, save_rubric
 from workbench.rubrics.rubric import Rubric
 from workbench.runs.folder import RunFolder
 from workbench.runs.parameters import run_id
@@ -48,16 +48,20 @@ async def induce(
     dataset: str | Path,
     out: Path | None = None,
     outputs: str | Path = "outputs",
+    allow_urls: bool = False,
 ) -> Induced:
     """Induce a rubric into a run folder, and into the file `out` where one is named.
 
     - `dataset`: what to call the seeds, usually their path.
+    - `allow_urls`: fetch images that are http(s) URLs, to hash them.
 
     A killed run resumes: answers come from the client's cache, and events already on disk are not written again.
-    Raises as `induce_arr` does.
+    Raises as `induce_arr` does, and `ValueError` for an `out` that is no rubric file.
     """
+    if out:
+        check_rubric_path(out)
     name = Path(dataset).parent.name + "-" + Path(dataset).stem
-    identity = {"name": name, "hash": dataset_hash(seeds)}
+    identity = {"name": name, **dataset_hashes(seeds, allow_urls=allow_urls)}
     inputs = {"dataset": identity, "recipe": "arr", "settings": settings.to_json(), "writer": client.identity()}
     path = Path(outputs) / run_id("induce", (name,), inputs)
     before = replace(client.usage)

@@ -58,17 +58,23 @@ def load_rubric(path: str | Path, *, task: Task | None = None) -> Rubric:
     text = _read_text(path)
     if path.suffix.lower() == ".txt":
         return parse_arr_text(text, name=path.stem, task=task or ("edit" if "edit" in path.stem.lower() else "t2i"))
-    if path.suffix.lower() not in (".yaml", ".yml"):
-        raise RubricError(f"{path}: rubric files end in .yaml, .yml or .txt, not {path.suffix!r}")
+    check_rubric_path(path)
     return _parse_yaml(text, path)
+
+
+def check_rubric_path(path: Path) -> None:
+    """Raises `RubricError` for a path whose ending is not that of a rubric file."""
+    if path.suffix.lower() not in (".yaml", ".yml", ".txt"):
+        raise RubricError(f"{path}: rubric files end in .yaml, .yml or .txt, not {path.suffix!r}")
 
 
 def save_rubric(rubric: Rubric, path: str | Path) -> None:
     """Write a rubric as YAML, or as ARR's text if the path ends in `.txt`; the old file stays until the new is whole.
 
-    Raises `RubricError` for provenance that is not JSON, and for what ARR's text cannot hold.
+    Raises `RubricError` for another ending, provenance that is not JSON, and what ARR's text cannot hold.
     """
     path = Path(path)
+    check_rubric_path(path)
     text = to_arr_text(rubric) if path.suffix.lower() == ".txt" else _write_yaml(rubric)
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode())
