@@ -14,6 +14,7 @@ from workbench.runs.environment import describe_environment
 from workbench.runs.manifest import FILE_NAME, Manifest, Status, now, read_manifest
 from workbench.runs.parameters import differing, storable
 from workbench.runs.storage import StorageError, storage, write_json
+from workbench.vlm.errors import StopRun
 
 LOCK_NAME = ".lock"
 
@@ -101,7 +102,7 @@ class RunFolder:
         self.manifest.write(self.path)
 
 
-class RunInUseError(RuntimeError):
+class RunInUseError(StopRun):
     """Another process has the run folder open."""
 
 
