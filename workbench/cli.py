@@ -11,8 +11,7 @@ import typer
 import workbench
 
 if TYPE_CHECKING:
-    from workbench.vlm.client import VlmClient
-    from workbench.vlm.settings import ImagePolicy
+    from workbench.vlm.settings import Limits
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=workbench.__doc__)
 serve = typer.Typer(no_args_is_help=True, help="Start an OpenAI-compatible server on loopback.")
@@ -31,9 +30,12 @@ MaxCalls = Annotated[int | None, typer.Option(min=1, help="Stop before the run s
 MaxCost = Annotated[float | None, typer.Option(min=0, help="Stop before the run costs more US dollars than this.")]
 Concurrency = Annotated[int, typer.Option(min=1, help="Most requests in flight; falls by itself on 429.")]
 Seed = Annotated[int | None, typer.Option(help="Sampling seed sent to the model.")]
+MaxTokens = Annotated[int, typer.Option(min=1, help="Longest answer, in tokens, reasoning included.")]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds one request may take; an answer may take twice that.")]
 Cache = Annotated[Path | None, typer.Option(help="Response cache; the user's cache folder unless given.")]
 Images = Annotated[Literal["data", "file"], typer.Option(help="How images travel: data URLs, or file:// URLs.")]
 AllowOutside = Annotated[bool, typer.Option(help="Accept image paths outside the dataset's folder.")]
+Outputs = Annotated[Path, typer.Option(help="Where run folders go.")]
 AllowUrls = Annotated[bool, typer.Option(help="Accept images given as http(s) URLs and fetch them.")]
 
 
@@ -50,27 +52,40 @@ def induce(
     guide: Annotated[Path | None, typer.Option(help="Human exemplars shown to the writer (YAML).")] = None,
     max_calls: MaxCalls = None,
     max_cost: MaxCost = None,
+    max_tokens: MaxTokens = 1024,
+    timeout: Timeout = 60.0,
     concurrency: Concurrency = 32,
     seed: Seed = None,
     cache: Cache = None,
-    outputs: Annotated[Path, typer.Option(help="Where run folders go.")] = Path("outputs"),
+    outputs: Outputs = Path("outputs"),
     allow_outside: AllowOutside = False,
     allow_urls: AllowUrls = False,
 ) -> None:
     """Induce a rubric from labelled pairs and write it to a file."""
+    from workbench.connect import connect
     from workbench.induction.arr import ArrSettings
     from workbench.induction.exemplars import load_exemplars
     from workbench.induction.induce import induce as induce_rubric
     from workbench.pairs.loading import load
+    from workbench.vlm.settings import ImagePolicy, Sampling
 
     seeds = load(pairs, allow_outside=allow_outside, allow_urls=allow_urls)
     settings = ArrSettings(criteria, epochs, themes, description, load_exemplars(guide) if guide else ())
-    client = _connect(base_url, model, max_calls, max_cost, concurrency, seed, cache)
+    client = connect(
+        base_url,
+        model,
+        sampling=Sampling(max_tokens=max_tokens, seed=seed),
+        limits=_limits(max_calls, max_cost, concurrency, timeout),
+        cache=cache,
+        images=ImagePolicy(allow_urls=allow_urls),
+    )
 
     async def work() -> None:
         async with client:
             print(f"at most {settings.most_calls(len(seeds)):,} calls", file=sys.stderr)
-            induced = await induce_rubric(seeds, client, settings, dataset=pairs, out=out, outputs=outputs)
+            induced = await induce_rubric(
+                seeds, client, settings, dataset=pairs, out=out, outputs=outputs, allow_urls=allow_urls
+            )
             print(induced.rubric.render())
             print(f"\n{induced.summary()}")
 
@@ -96,27 +111,38 @@ def evaluate(
     temperature: Annotated[float, typer.Option(min=0)] = 0.0,
     max_calls: MaxCalls = None,
     max_cost: MaxCost = None,
+    max_tokens: MaxTokens = 1024,
+    timeout: Timeout = 60.0,
     concurrency: Concurrency = 32,
     seed: Seed = None,
     cache: Cache = None,
     images: Images = "data",
-    outputs: Annotated[Path, typer.Option(help="Where run folders go.")] = Path("outputs"),
+    outputs: Outputs = Path("outputs"),
     allow_outside: AllowOutside = False,
     allow_urls: AllowUrls = False,
 ) -> None:
     """Judge every pair in both orders, write a run folder, and print the table."""
+    from workbench.connect import connect
     from workbench.evaluation.evaluate import evaluate as evaluate_judge
     from workbench.induction.exemplars import exemplars_text, load_exemplars
     from workbench.judges.vlm_judge import RankingJudge, ScoringJudge
     from workbench.pairs.loading import load
     from workbench.rubrics.files import load_rubric
-    from workbench.vlm.settings import ImagePolicy
+    from workbench.vlm.settings import ImagePolicy, Sampling
 
+    if judge == "scoring" and (ties or criteria or soft or exemplars):
+        raise ValueError("--judge scoring takes no --ties, --criteria, --soft or --exemplars; leave them out")
     comparisons = load(pairs, allow_outside=allow_outside, allow_urls=allow_urls)[:limit]
-    loaded = load_rubric(rubric) if rubric else None
+    loaded = load_rubric(rubric, task=comparisons[0].task) if rubric else None
     shown = exemplars_text(load_exemplars(exemplars)) if exemplars else ""
-    policy = ImagePolicy(transport=images, allow_urls=allow_urls)
-    client = _connect(base_url, model, max_calls, max_cost, concurrency, seed, cache, temperature, policy)
+    client = connect(
+        base_url,
+        model,
+        sampling=Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed),
+        limits=_limits(max_calls, max_cost, concurrency, timeout),
+        cache=cache,
+        images=ImagePolicy(transport=images, allow_urls=allow_urls),
+    )
     chosen = (
         ScoringJudge(client, loaded)
         if judge == "scoring"
@@ -125,17 +151,14 @@ def evaluate(
 
     async def work() -> None:
         async with client:
+            print(chosen.estimate(comparisons, samples).line(), file=sys.stderr)
             run = await evaluate_judge(
-                comparisons,
-                chosen,
-                dataset=pairs,
-                rubric=loaded,
-                out=out,
-                outputs=outputs,
-                client=client,
-                samples=samples,
-            )
+                comparisons, chosen, dataset=pairs, rubric=loaded, out=out, outputs=outputs, client=client,
+                samples=samples, allow_urls=allow_urls,
+            )  # fmt: skip
             print(run.results.to_text())
+            if failed := run.results.outcomes["error"]:
+                print(f"{failed:,} verdicts ended in error: run the same command again to ask only these again")
             print(f"run folder: {run.path}")
 
     asyncio.run(work())
@@ -160,7 +183,7 @@ def run(
     file: Annotated[Path | None, typer.Option("-f", help="Parameters as YAML.")] = None,
     on: Annotated[Literal["local"], typer.Option("--on", help="Where it runs.")] = "local",
     out: Annotated[Path | None, typer.Option(help="Run folder; named after its inputs unless given.")] = None,
-    outputs: Annotated[Path, typer.Option(help="Where run folders go.")] = Path("outputs"),
+    outputs: Outputs = Path("outputs"),
 ) -> None:
     """Execute a notebook into a run folder; -p NAME VALUE, any number of times, sets its parameters."""
     from workbench.runs.notebook import run_notebook
@@ -251,28 +274,10 @@ def _name_value_pairs(arguments: list[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _connect(
-    base_url: str,
-    model: str,
-    max_calls: int | None,
-    max_cost: float | None,
-    concurrency: int,
-    seed: int | None,
-    cache: Path | None,
-    temperature: float = 0.0,
-    images: "ImagePolicy | None" = None,
-) -> "VlmClient":
-    from workbench.connect import connect
-    from workbench.vlm.settings import ImagePolicy, Limits, Sampling
+def _limits(max_calls: int | None, max_cost: float | None, concurrency: int, timeout: float) -> "Limits":
+    from workbench.vlm.settings import Limits
 
-    return connect(
-        base_url,
-        model,
-        sampling=Sampling(temperature=temperature, seed=seed),
-        limits=Limits(max_calls=max_calls, max_cost_usd=max_cost, concurrency=concurrency),
-        cache=cache,
-        images=images or ImagePolicy(),
-    )
+    return Limits(max_calls, max_cost, concurrency, attempt_s=timeout, deadline_s=2 * timeout)
 
 
 def main() -> None:
