@@ -12,7 +12,6 @@ from openai.types.chat import ChatCompletion
 from vlm_helpers import PIXEL, SCHEMA, client_of, png, question
 
 from workbench.pairs.images import Prepared, prepare
-from workbench.vlm.models import only_model
 from workbench.vlm.settings import ImagePolicy, Sampling, Structured
 
 
@@ -192,15 +191,6 @@ async def test_a_changed_file_is_another_question(tmp_path: Path) -> None:
                 keys.append((await client.ask(question("q", str(path)))).key)
     assert keys[0] != keys[1]
     assert server.requests[0].urls != server.requests[1].urls
-
-
-def test_the_only_model_is_found() -> None:
-    listing = Step(body=json.dumps({"data": [{"id": "qwen"}]}).encode())
-    several = Step(body=json.dumps({"data": [{"id": "a"}, {"id": "b"}]}).encode())
-    with FaultyServer([listing, several]) as server:
-        assert only_model(server.url) == "qwen"
-        with pytest.raises(ValueError, match=r"2 models: name one with --model \(a, b\)"):
-            only_model(server.url)
 
 
 def _data_url(data: bytes) -> str:

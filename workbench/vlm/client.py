@@ -14,12 +14,11 @@ from workbench.vlm.cache import Answer, Cache, Entry
 from workbench.vlm.errors import InvalidAnswer, NoAnswer, Spent
 from workbench.vlm.images import Fingerprint, Images, inspect
 from workbench.vlm.json_text import find_object
-from workbench.vlm.models import only_model
 from workbench.vlm.request import ChatRequest, Picture, Reply
 from workbench.vlm.sender import Job, Sender
 from workbench.vlm.settings import Endpoint, ImagePolicy, Limits, Sampling, Structured
 
-__all__ = ["Endpoint", "ImagePolicy", "Limits", "Sampling", "VlmClient", "only_model"]
+__all__ = ["Endpoint", "ImagePolicy", "Limits", "Sampling", "VlmClient"]
 
 _SHOWN = 300
 

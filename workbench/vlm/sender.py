@@ -14,7 +14,7 @@ from workbench.vlm.limiter import Limiter
 from workbench.vlm.rejections import Rejection, explain
 from workbench.vlm.replies import TryAgain, Unusable, read_reply
 from workbench.vlm.settings import Endpoint, Limits, Structured
-from workbench.vlm.transport import Dropped, NotConnected, Response, Transport, api_key
+from workbench.vlm.transport import Body, Dropped, NotConnected, Response, Transport, api_key
 
 _LONGEST_PAUSE_S = 30.0
 
@@ -106,7 +106,7 @@ class Sender:
     async def _attempt(self, job: Job, slot: int, deadline: float) -> Answer:
         """One request, in a slot that is already taken; what is stored when it ends has been committed."""
         mode, logprobs = self.mode, job.logprobs and self._gives_logprobs
-        body = await job.body(mode, logprobs)
+        body = Body(await job.body(mode, logprobs))
         reservation = await self._budget.reserve(job.input_tokens, job.output_tokens)
         spent = job.spent
         spent.calls += 1
@@ -129,7 +129,7 @@ class Sender:
         self.has_worked = True
         return await job.store(outcome)
 
-    async def _post(self, body: bytes, reservation: Reservation, deadline: float, spent: Spent) -> Response:
+    async def _post(self, body: Body, reservation: Reservation, deadline: float, spent: Spent) -> Response:
         if self._transport is None:
             self._transport = Transport(self._endpoint, self._limits.concurrency)
         patience_s = min(self._limits.attempt_s, deadline - self._now())

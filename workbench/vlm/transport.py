@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,6 +20,17 @@ class Response:
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+class Body(httpx2.AsyncByteStream):
+    """Bytes to send once, and let go of then: a reply may take a minute, with hundreds of bodies in flight."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = [data]
+        self.length = len(data)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._data.pop()
 
 
 class NotConnected(Exception):  # noqa: N818
@@ -73,10 +84,14 @@ class Transport:
         ]
         self._turn = 0
 
-    async def post(self, body: bytes) -> Response:
-        """Send one request. Raises `NotConnected` or `Dropped`; how long it may take is the caller's business."""
+    async def post(self, body: Body) -> Response:
+        """Send one request, which uses up its body; how long that may take is the caller's business.
+
+        Raises `NotConnected` or `Dropped`.
+        """
         self._turn = (self._turn + 1) % len(self._clients)
-        request = httpx2.Request("POST", self._url, headers=self._headers, content=body)
+        headers = {**self._headers, "content-length": str(body.length)}
+        request = httpx2.Request("POST", self._url, headers=headers, content=body)
         with connecting():
             response = await self._clients[self._turn].send(request)
         return Response(response.status_code, dict(response.headers), response.content)
