@@ -57,7 +57,7 @@ async def check_all(base_url: str, model: str = "") -> list[Check]:
     except VlmError as error:
         return [*checks, Check("endpoint", "failed", str(error), "start the server, or correct --base-url or the key")]
     version = f", version {server.version}" if server.version else ""
-    checks.append(Check("endpoint", "ok", f"{base_url} serves {', '.join(server.models)}{version}"))
+    checks.append(Check("endpoint", "ok", f"{server.base_url} serves {', '.join(server.models)}{version}"))
     limits = Limits(concurrency=1, attempt_s=60, deadline_s=90)
     async with VlmClient(Endpoint(base_url, chosen), Sampling(max_tokens=300), limits, cache=None) as client:
         for name, check in (

@@ -26,7 +26,7 @@ from workbench.vlm.tasks import gather_or_stop
 PACKAGE = "workbench.induction"
 
 
-class EmptyRubric(ValueError):  # noqa: N818 - reads as what happened
+class EmptyRubric(ValueError):
     """No criterion survived."""
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 _TOKEN = re.compile(r"\d| ?[^\W\d]{1,6}|\s+|[^\w\s]|_", re.UNICODE)
 
 
-class RequestRefused(ValueError):  # noqa: N818 - reads as what happened
+class RequestRefused(ValueError):
     """A request that cannot be served, as an OpenAI-style error body with an HTTP status."""
 
     def __init__(self, status: int, message: str, param: str | None = None) -> None:

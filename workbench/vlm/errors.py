@@ -1,7 +1,5 @@
 """What can go wrong between asking a model and having a valid answer."""
 
-# ruff: noqa: N818 - the names say what happened; "NoAnswerError" would say it twice
-
 from dataclasses import dataclass
 
 

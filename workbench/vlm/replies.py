@@ -15,7 +15,7 @@ _SHORT = 600
 _RETRIED = frozenset({408, 409, 425, 429})
 
 
-class TryAgain(Exception):  # noqa: N818
+class TryAgain(Exception):
     """This attempt brought nothing; another may.
 
     - `wait_s`: how long the server asks to wait; `overloaded`: it said 429.
@@ -27,7 +27,7 @@ class TryAgain(Exception):  # noqa: N818
         self.overloaded = overloaded
 
 
-class Unusable(Exception):  # noqa: N818
+class Unusable(Exception):
     """A reply that is final yet no answer: refused, filtered or truncated. Carries the tokens it took."""
 
     def __init__(self, message: str, input_tokens: int, output_tokens: int) -> None:

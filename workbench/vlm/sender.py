@@ -38,7 +38,7 @@ class Job:
     spent: Spent
 
 
-class _AskOtherwise(Exception):  # noqa: N818
+class _AskOtherwise(Exception):
     """The server takes the question, but not with this field."""
 
 

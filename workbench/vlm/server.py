@@ -7,13 +7,17 @@ from urllib.parse import urljoin
 import httpx2
 
 from workbench.vlm.errors import UnknownModel, Unreachable, WrongKey
+from workbench.vlm.settings import Endpoint
 
 _TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """An OpenAI-compatible server; `version` is None where it does not tell (vLLM does)."""
+    """An OpenAI-compatible server.
+
+    - `base_url`: without a password, fit to be shown. - `version`: None where the server does not tell; vLLM does.
+    """
 
     base_url: str
     models: tuple[str, ...]
@@ -29,6 +33,7 @@ class Server:
 
 def look_up(base_url: str, api_key_env: str = "OPENAI_API_KEY") -> Server:
     """Ask a server for its models and version. Raises `Unreachable` or `WrongKey`."""
+    shown = Endpoint(base_url, "?", api_key_env).shown
     key = os.environ.get(api_key_env, "").strip()
     headers = {"authorization": f"Bearer {key}"} if key else {}
     base = base_url.rstrip("/") + "/"
@@ -36,17 +41,17 @@ def look_up(base_url: str, api_key_env: str = "OPENAI_API_KEY") -> Server:
         with httpx2.Client(headers=headers, timeout=_TIMEOUT_S) as client:
             listed = client.get(urljoin(base, "models"))
             if listed.status_code in (401, 403):
-                raise WrongKey(f"{base_url} refuses the key in {api_key_env} ({listed.status_code}); set the right one")
+                raise WrongKey(f"{shown} refuses the key in {api_key_env} ({listed.status_code}); set the right one")
             listed.raise_for_status()
             models = tuple(str(entry["id"]) for entry in listed.json()["data"])
             version = client.get(urljoin(base, "../version"))
             told = version.json().get("version") if version.status_code == 200 else None
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise Unreachable(
-            f"{base_url} does not answer ({error or type(error).__name__}); check the address, and that the server runs"
+            f"{shown} does not answer ({error or type(error).__name__}); check the address, and that the server runs"
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unreachable(
-            f"{base_url} answers, but not as an OpenAI-compatible server ({error}); the address must end in /v1"
+            f"{shown} answers, but not as an OpenAI-compatible server ({error}); the address must end in /v1"
         ) from error
-    return Server(base_url, models, str(told) if told else None)
+    return Server(shown, models, str(told) if told else None)

@@ -33,11 +33,11 @@ class Body(httpx2.AsyncByteStream):
         yield self._data.pop()
 
 
-class NotConnected(Exception):  # noqa: N818
+class NotConnected(Exception):
     """The request never reached the server."""
 
 
-class Dropped(Exception):  # noqa: N818
+class Dropped(Exception):
     """The connection broke before the whole reply had come."""
 
 
