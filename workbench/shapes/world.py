@@ -11,6 +11,7 @@ from workbench.pairs import parquet
 from workbench.pairs.atomic import replacing
 from workbench.pairs.comparison import Comparison, Task
 from workbench.pairs.writing import write_jsonl
+from workbench.shapes.exemplars import write_exemplars
 from workbench.shapes.render import render
 from workbench.shapes.sampling import ShapePair, World, sample_pairs, sample_world
 from workbench.shapes.scene import Scene
@@ -66,6 +67,7 @@ def make_committed_worlds(out: str | Path = "data/shapes") -> None:
         seeds = islice(sample_pairs(world, "seed"), COMMITTED_SEED_PAIRS)
         write_jsonl(_drawn_files(seeds, world, folder / "seeds" / "images", SIZE), folder / "seeds" / "pairs.jsonl")
         write_parquet(islice(sample_pairs(world, "test"), COMMITTED_TEST_PAIRS), world, folder / "test.parquet")
+        write_exemplars(sample_pairs(world, "seed"), world, folder / "exemplars.yaml")
 
 
 def encode(scene: Scene, size: int, kind: Literal["PNG", "WEBP"] = "PNG") -> bytes:
