@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 # Executes every notebook on the embedded world with short settings.
 demo: $(READY)
 	for name in 00_quickstart 01_induce_rubrics 03_evaluate_judges; do \
-	  $(BIN)/workbench run notebooks/$$name.ipynb --out outputs/demo/$$name -p outputs outputs/demo/runs || exit 1; \
+	  $(BIN)/workbench run notebooks/$$name.ipynb --outputs outputs/demo -p outputs outputs/demo || exit 1; \
 	done
 	@echo "Executed notebooks are in outputs/demo; open them with: make lab"
 
