@@ -134,6 +134,8 @@ def evaluate(
         raise ValueError("--judge scoring takes no --ties, --criteria, --soft or --exemplars; leave them out")
     comparisons = load(pairs, allow_outside=allow_outside, allow_urls=allow_urls)[:limit]
     loaded = load_rubric(rubric, task=comparisons[0].task) if rubric else None
+    if loaded and not loaded.enabled_criteria():
+        raise ValueError(f"{rubric} has no enabled criterion: enable one, or judge without a rubric")
     shown = exemplars_text(load_exemplars(exemplars)) if exemplars else ""
     client = connect(
         base_url,

@@ -43,7 +43,7 @@ class Locator:
 
     def _locate_url(self, source: str) -> str:
         if not self.allow_urls:
-            raise ImageError(f"image {shown(source)} is a URL", "download it, or allow URLs")
+            raise ImageError(f"image {shown(source)} is a URL", "download it, or allow URLs (--allow-urls)")
         return source
 
     def _locate_file(self, source: str) -> str:
@@ -55,7 +55,7 @@ class Locator:
         if not self.allow_outside and not self._is_inside(path):
             raise ImageError(
                 f"image {source} lies outside the dataset's folder and the working directory",
-                "move it there, or allow outside paths",
+                "move it there, or allow outside paths (--allow-outside)",
             )
         if not self.check_images:
             return path

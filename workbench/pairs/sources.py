@@ -71,7 +71,7 @@ def read_bytes(source: ImageSource, *, allow_urls: bool = False) -> bytes:
         return within_limit(_read_data_url(source), source)
     if is_url(source):
         if not allow_urls:
-            raise ImageError(f"{shown(source)} is a URL", "download it, or allow URLs")
+            raise ImageError(f"{shown(source)} is a URL", "download it, or allow URLs (--allow-urls)")
         return _fetch(source)
     return _read_file(source)
 
