@@ -1,8 +1,12 @@
 """Endpoints that cannot be used, or stop being usable half-way: one clear message, and what was judged stays."""
 
 import re
+import shutil
 import signal
 import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +43,36 @@ def evaluate(world: Path, url: str, *more: object) -> list[Any]:
     return ["evaluate", world / "pairs.jsonl", "--base-url", url, *here, *more]
 
 
+@dataclass(frozen=True)
+class Slow:
+    """Two evaluations that take seconds to give up, under way while other tests run: of servers that are gone."""
+
+    world: Path
+    dead: "subprocess.Popen[str]"
+    dead_url: str
+    dying: "subprocess.Popen[str]"
+    dying_url: str
+
+
+@pytest.fixture(scope="module", autouse=True)
+def slow(made_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
+    folder = tmp_path_factory.mktemp("slow")
+    world = Path(shutil.copytree(made_world, folder / "world"))
+    environment = inherited(NO_PROXY="*")
+    dead_url = "http://127.0.0.1:9/v1"
+    command = ["evaluate", world / "pairs.jsonl", "--base-url", dead_url, "--model", "judge"]
+    command += ["--cache", folder / "dead.sqlite", "--out", folder / "dead"]
+    with FaultyServer(JUDGE) as server:
+        line = evaluate(world, server.url, "--model", JUDGE.model, "--concurrency", 4)
+        dying = start(*line, cwd=folder, env=environment)
+        wait_for(lambda: len(server.requests) > 25)
+    slow = Slow(world, start(*command, cwd=folder, env=environment), dead_url, dying, server.url)
+    yield slow
+    for child in (slow.dead, slow.dying):
+        child.kill()
+        child.wait()
+
+
 def always(step: Step) -> Any:
     return lambda number, received: step
 
@@ -49,35 +83,6 @@ def dead_url() -> Any:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
-
-
-def test_a_dead_endpoint_and_one_that_dies_half_way(world: Path, tmp_path: Path, dead_url: str) -> None:
-    other = tmp_path / "dead"
-    other.mkdir()
-    command = ["evaluate", world / "pairs.jsonl", "--base-url", dead_url, "--model", "judge"]
-    dead = start(*command, "--cache", other / "cache.sqlite", "--out", other / "run", cwd=other)
-    with FaultyServer(JUDGE) as server:
-        dying = start(*evaluate(world, server.url, "--model", JUDGE.model, "--concurrency", 4), cwd=tmp_path)
-        wait_for(lambda: len(server.requests) > 25)
-        url = server.url
-    told = message(finish(dead))
-    assert dead_url in told
-    assert "server is running" in told
-    assert not records(other / "run")
-    told = message(finish(dying))
-    assert url in told
-    assert "answers so far are cached" in told
-    kept, lines = stored(tmp_path / "cache.sqlite"), whole_lines(tmp_path / "run" / "verdicts.jsonl")
-    assert len(kept) > 20
-    assert lines.count(b"\n") > 20
-    assert not (tmp_path / "run" / "results.json").exists()
-    assert "failed" in done(workbench("runs", "list", tmp_path, cwd=tmp_path))
-    with FaultyServer(JUDGE) as server:  # at another address
-        done(workbench(*evaluate(world, server.url, "--model", JUDGE.model), cwd=tmp_path))
-        assert not kept & set(asked(server))
-    assert whole_lines(tmp_path / "run" / "verdicts.jsonl").startswith(lines)
-    assert results(tmp_path / "run")["outcomes"]["error"] == 0
-    assert len(counted(tmp_path / "run")) == 80
 
 
 def test_without_a_model_a_dead_endpoint_is_told_at_once(world: Path, tmp_path: Path, dead_url: str) -> None:
@@ -214,3 +219,28 @@ def test_a_finished_run_needs_no_server(world: Path, tmp_path: Path, dead_url: s
     with FaultyServer(always(answer())) as server:
         first = done(workbench(*evaluate(world, server.url, "--model", "judge"), cwd=tmp_path))
     assert done(workbench(*evaluate(world, dead_url, "--model", "judge"), cwd=tmp_path)) == first
+
+
+def test_a_dead_endpoint_is_named(slow: Slow) -> None:
+    told = message(finish(slow.dead))
+    assert slow.dead_url in told
+    assert "server is running" in told
+    assert not records(slow.world.parent / "dead")
+
+
+def test_a_server_that_dies_half_way_leaves_what_was_judged(slow: Slow) -> None:
+    told = message(finish(slow.dying))
+    assert slow.dying_url in told
+    assert "answers so far are cached" in told
+    folder, run = slow.world.parent, slow.world.parent / "run"
+    kept, lines = stored(folder / "cache.sqlite"), whole_lines(run / "verdicts.jsonl")
+    assert len(kept) > 20
+    assert lines.count(b"\n") > 20
+    assert not (run / "results.json").exists()
+    assert "failed" in done(workbench("runs", "list", folder, cwd=folder))
+    with FaultyServer(JUDGE) as server:  # at another address
+        done(workbench(*evaluate(slow.world, server.url, "--model", JUDGE.model), cwd=folder))
+        assert not kept & set(asked(server))
+    assert whole_lines(run / "verdicts.jsonl").startswith(lines)
+    assert results(run)["outcomes"]["error"] == 0
+    assert len(counted(run)) == 80

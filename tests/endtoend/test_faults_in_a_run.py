@@ -1,4 +1,4 @@
-"""One evaluation in which every kind of fault happens: votes are what the server said, all else is a counted failure."""
+"""One evaluation with every kind of fault: votes are what the server said, all else is a counted failure."""
 
 import base64
 import hashlib
