@@ -38,6 +38,12 @@ def workbench(*arguments: object, cwd: Path, **options: Any) -> "subprocess.Comp
     return finish(start(*arguments, cwd=cwd, **options))
 
 
+def workbench_each(lines: Sequence[Sequence[object]], cwd: Path) -> "list[subprocess.CompletedProcess[str]]":
+    """Run several command lines at once."""
+    children = [start(*line, cwd=cwd) for line in lines]
+    return [finish(child) for child in children]
+
+
 def done(result: "subprocess.CompletedProcess[str]") -> str:
     """What a command that went well printed."""
     assert result.returncode == 0, result.stderr

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import message, take, workbench
+from command_line import message, take, workbench_each
 
 # The second pair of three is spoiled like this; the message must hold these words beside file, line and id.
 PAIR_FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -52,8 +52,9 @@ def test_all_problems_of_a_dataset_are_listed_at_once_with_their_remedies(spoile
     pairs = take(spoiled, 3 + len(faults), "faulty.jsonl", [{}, *faults, {"id": "t2i-w5-seed-00001"}, {"task": "edit"}])
     with pairs.open("a") as file:
         file.write('{"id": "torn", "prompt"')
-    for command in (["data", "check", pairs], evaluate(pairs), ["induce", pairs, "--out", "rubric.yaml"]):
-        told = message(workbench(*command, cwd=elsewhere)).splitlines()
+    commands = (["data", "check", pairs], evaluate(pairs), ["induce", pairs, "--out", "rubric.yaml"])
+    for result in workbench_each(commands, cwd=elsewhere):
+        told = message(result).splitlines()
         assert told[0] == f"{len(faults) + 3} problems in the dataset:"
         for number, (_, problem, remedy) in enumerate(PAIR_FAULTS.values(), start=2):
             line = told[number - 1]
@@ -70,27 +71,28 @@ def test_all_problems_of_a_dataset_are_listed_at_once_with_their_remedies(spoile
 def test_an_empty_file_and_mixed_tasks(spoiled: Path, elsewhere: Path) -> None:
     empty = spoiled / "empty.jsonl"
     empty.write_text("\n")
-    assert f"{empty}: holds no comparisons" in message(workbench(*evaluate(empty), cwd=elsewhere))
     mixed = take(spoiled, 3, "mixed.jsonl", [{}, {"task": "edit", "source_image": "good.png"}])
-    assert "mixes tasks (1 edit and 2 t2i comparisons)" in message(workbench(*evaluate(mixed), cwd=elsewhere))
-    assert "does not exist" in message(workbench(*evaluate(spoiled / "none.jsonl"), cwd=elsewhere))
+    lines = [evaluate(path) for path in (empty, mixed, spoiled / "none.jsonl")]
+    told = [message(result) for result in workbench_each(lines, cwd=elsewhere)]
+    assert f"{empty}: holds no comparisons" in told[0]
+    assert "mixes tasks (1 edit and 2 t2i comparisons)" in told[1]
+    assert "none.jsonl: does not exist" in told[2]
 
 
 def test_what_cannot_be_compared_is_refused(spoiled: Path, elsewhere: Path) -> None:
     single = spoiled / "single.jsonl"
     single.write_text(json.dumps({"id": "alone", "prompt": "a dog", "images": ["good.png"], "scores": [3]}) + "\n")
-    told = message(workbench(*evaluate(single), cwd=elsewhere))
-    assert "'alone'" in told
-    assert "2 to 26 images" in told
     many = spoiled / "many.jsonl"
     many.write_text(json.dumps({"id": "crowd", "prompt": "a dog", "images": ["good.png"] * 27}) + "\n")
-    assert "'crowd'" in message(workbench(*evaluate(many), cwd=elsewhere))
-    for change, words in (({"ranks": None}, "without ranks"), ({"ranks": [1, 1]}, "with ties")):
-        pairs = take(spoiled, 3, "seeds.jsonl", [{}, change])
-        line = ["induce", pairs, "--base-url", "http://127.0.0.1:9/v1", "--model", "judge", "--out", "rubric.yaml"]
-        told = message(workbench(*line, cwd=elsewhere))
-        assert words in told
-        assert "t2i-w5-seed-00002" in told
+    induce = ["--base-url", "http://127.0.0.1:9/v1", "--model", "judge", "--out", "rubric.yaml"]
+    unlabelled = ["induce", take(spoiled, 3, "unlabelled.jsonl", [{}, {"ranks": None}]), *induce]
+    tied = ["induce", take(spoiled, 3, "tied.jsonl", [{}, {"ranks": [1, 1]}]), *induce]
+    results = workbench_each([evaluate(single), evaluate(many), unlabelled, tied], cwd=elsewhere)
+    expected = [("'alone'", "2 to 26 images"), ("'crowd'", "2 to 26 images")]
+    expected += [("t2i-w5-seed-00002", "without ranks"), ("t2i-w5-seed-00002", "with ties")]
+    for result, words in zip(results, expected, strict=True):
+        told = message(result)
+        assert all(word in told for word in words)
 
 
 RUBRIC = """\
@@ -105,7 +107,7 @@ themes:
 """
 
 RUBRIC_FAULTS = {
-    "unknown key": (RUBRIC.replace("text:", "txt:"), ["rubric.yaml:8", "txt", "did you mean text"]),
+    "unknown key": (RUBRIC.replace("text:", "txt:"), ["rubric.yaml:8: ", "txt", "did you mean text"]),
     "no enabled criterion": (RUBRIC + "    enabled: false\n", ["rubric.yaml", "no enabled criterion", "enable one"]),
     "another task": (RUBRIC.replace("t2i", "edit"), ["'mine'", "task edit", "task t2i", "choose a rubric for t2i"]),
     "no YAML": (RUBRIC + "  - [", ["rubric.yaml:", "not usable YAML"]),
@@ -115,25 +117,33 @@ RUBRIC_FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", RUBRIC_FAULTS)
-def test_a_faulty_rubric_is_named_with_its_remedy(fault: str, world: Path, elsewhere: Path) -> None:
-    text, words = RUBRIC_FAULTS[fault]
-    rubric = elsewhere / "rubric.yaml"
-    rubric.write_text(text)
-    told = message(workbench(*evaluate(world / "pairs.jsonl", "--rubric", rubric), cwd=elsewhere))
-    for word in words:
-        assert word in told
-    assert [path.name for path in elsewhere.iterdir()] == ["rubric.yaml"]
+def test_a_faulty_rubric_is_named_with_its_remedy(world: Path, elsewhere: Path) -> None:
+    lines = []
+    for number, (text, _) in enumerate(RUBRIC_FAULTS.values()):
+        folder = world.parent / f"{number}"
+        folder.mkdir()
+        (folder / "rubric.yaml").write_text(text)
+        lines.append(evaluate(world / "pairs.jsonl", "--rubric", folder / "rubric.yaml"))
+    for (_, words), result in zip(RUBRIC_FAULTS.values(), workbench_each(lines, cwd=elsewhere), strict=True):
+        told = message(result)
+        for word in words:
+            assert word in told
+    assert not list(elsewhere.iterdir())
 
 
 def test_options_that_do_not_fit_are_refused(world: Path, elsewhere: Path) -> None:
     pairs = world / "pairs.jsonl"
-    told = message(workbench(*evaluate(pairs, "--judge", "scoring", "--ties"), cwd=elsewhere))
-    assert "--judge scoring takes no --ties" in told
-    assert "needs a rubric" in message(workbench(*evaluate(pairs, "--criteria"), cwd=elsewhere))
-    told = message(workbench("evaluate", pairs, cwd=elsewhere))
-    assert "--base-url is not given" in told
-    assert "workbench serve shapes" in told
-    line = ["induce", pairs, "--base-url", "http://127.0.0.1:9/v1", "--model", "judge", "--out", "rubric.json"]
-    assert ".yaml, .yml or .txt" in message(workbench(*line, cwd=elsewhere))
+    induce = ["induce", pairs, "--base-url", "http://127.0.0.1:9/v1", "--model", "judge", "--out", "rubric.json"]
+    lines = [
+        evaluate(pairs, "--judge", "scoring", "--ties"),
+        evaluate(pairs, "--criteria"),
+        ["evaluate", pairs],
+        induce,
+    ]
+    told = [message(result) for result in workbench_each(lines, cwd=elsewhere)]
+    assert "--judge scoring takes no --ties" in told[0]
+    assert "needs a rubric" in told[1]
+    assert "--base-url is not given" in told[2]
+    assert "workbench serve shapes" in told[2]
+    assert ".yaml, .yml or .txt" in told[3]
     assert not list(elsewhere.iterdir())

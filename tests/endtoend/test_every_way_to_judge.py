@@ -133,7 +133,7 @@ def test_a_run_folder_is_not_resumed_with_other_ids_labels_or_images(bench: Benc
     line = ["evaluate", pairs, "--base-url", bench.url, "--out", "ids", "--cache", "cache.sqlite"]
     first = done(workbench(*line, cwd=bench.folder))
     verdicts = (bench.folder / "ids" / "verdicts.jsonl").read_bytes()
-    for change in ({"id": "renamed"}, {"id": names[1]}, {"ranks": [2, 1]}, {"prompt": "another"}):
+    for change in ({"id": "renamed"}, {"id": names[1]}, {"ranks": [2, 1]}):
         second = {"id": names[0]} if change.get("id") == names[1] else {}
         take(bench.world, 4, "ids.jsonl", [change, second])
         told = message(workbench(*line, cwd=bench.folder))

@@ -128,11 +128,11 @@ def test_a_killed_induction_ends_with_the_rubric_of_one_nobody_disturbed(world: 
         killed = [*arguments, "--cache", tmp_path / "cache.sqlite"]
         log = tmp_path / events.relative_to(calm)
         killer = Killer(server, killed, tmp_path, log, seed=1)
-        for _ in range(6):
+        for _ in range(5):
             killer.kill_once()
         assert killer.interrupted >= 4
         killer.end()
-        killer.report("induce", 6)
+        killer.report("induce", 5)
     assert (tmp_path / "rubric.yaml").read_bytes() == (calm / "rubric.yaml").read_bytes()
     assert {step_of(line) for line in records_of(log)} == {step_of(line) for line in records_of(events)}
     assert len(records_of(log)) == len(records_of(events))
