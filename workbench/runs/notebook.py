@@ -6,12 +6,15 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from workbench.runs.folder import RunFolder
 from workbench.runs.parameters import run_id
+
+if TYPE_CHECKING:
+    from traitlets.config import Config
 
 EXECUTED = "notebook.ipynb"
 
@@ -36,14 +39,14 @@ def run_notebook(
 
     if not notebook.is_file():
         raise ValueError(f"{notebook} does not exist; notebooks are in notebooks/")
-    parameters = _read_file(file) | {name: yaml.safe_load(value) for name, value in given}
+    parameters = _read_file(file) | {name: _read_value(name, value) for name, value in given}
     _check(notebook, parameters)
     inputs = {
         "notebook": {"name": notebook.stem, "hash": hashlib.sha256(notebook.read_bytes()).hexdigest()},
         "parameters": parameters,
     }
     path = out or Path(outputs) / run_id("run", (notebook.stem,), inputs)
-    with RunFolder.open(path, inputs, kind="notebook") as run, _private_kernel(notebook) as kernel:
+    with RunFolder.open(path, inputs, kind="notebook") as run, _private_kernel() as kernel:
         papermill.execute_notebook(
             notebook,
             run.path / EXECUTED,
@@ -52,26 +55,19 @@ def run_notebook(
             # Widget state would make exporters ask a CDN for its viewer, and bloats the file.
             store_widget_state=False,
             progress_bar=False,
-            km=kernel,
+            # A kernel manager of ours would make papermill leave the kernel and its sockets open.
+            config=kernel,
         )
     return path
 
 
 @contextmanager
-def _private_kernel(notebook: Path) -> Iterator[Any]:
-    """A kernel that talks over Unix sockets: no port to race for, and nobody else on the node can listen."""
-    import nbformat
-    from jupyter_client.manager import KernelManager
+def _private_kernel() -> Iterator["Config"]:
+    """Settings of a kernel that talks over Unix sockets: no port to race for, and nobody else on the node listens."""
+    from traitlets.config import Config
 
-    metadata = nbformat.read(notebook, as_version=4).metadata
-    name = metadata.get("kernelspec", {}).get("name", "python3")
     with tempfile.TemporaryDirectory() as folder:  # short, as a socket's path may have about 100 characters
-        kernel = KernelManager(kernel_name=name, transport="ipc", connection_file=f"{folder}/k.json")
-        try:
-            yield kernel
-        finally:
-            if kernel.has_kernel:
-                kernel.shutdown_kernel()
+        yield Config({"KernelManager": {"transport": "ipc", "connection_file": f"{folder}/k.json"}})
 
 
 def _read_file(file: Path | None) -> dict[str, Any]:
@@ -86,6 +82,15 @@ def _read_file(file: Path | None) -> dict[str, Any]:
             f"{file}: holds {type(parameters).__name__}; it must be a mapping of parameter names to values"
         )
     return parameters
+
+
+def _read_value(name: str, value: str) -> Any:
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ValueError(
+            f"parameter {name!r} is {value!r}, which is not YAML; put quotes around text: '\"...\"'"
+        ) from error
 
 
 def _check(notebook: Path, parameters: dict[str, Any]) -> None:
