@@ -73,6 +73,7 @@ class Sender:
     async def _fetch(self, job: Job) -> Answer:
         failures: list[str] = []
         refused = 0
+        late = ""
         deadline: float | None = None  # set with the first slot: thousands may be waiting for theirs
         while len(failures) < self._limits.attempts:
             try:
@@ -97,11 +98,11 @@ class Sender:
             if len(failures) < self._limits.attempts:
                 pause_s = self._backoff(job.key, len(failures)) if wait_s is None else wait_s
                 if deadline is not None and self._now() + pause_s >= deadline:
-                    failures.append(f"the next attempt would come in {pause_s:,.1f} s, too late")
+                    late = f"; the next attempt would come in {pause_s:,.1f} s, too late"
                     break
                 await asyncio.sleep(pause_s)
                 self._budget.usage.retries += 1
-        raise self._give_up(failures, refused, job.spent)
+        raise self._give_up(failures, refused, late, job.spent)
 
     async def _attempt(self, job: Job, slot: int, deadline: float) -> Answer:
         """One request, in a slot that is already taken; what is stored when it ends has been committed."""
@@ -178,8 +179,8 @@ class Sender:
         error = explain(rejection, self._endpoint, has_key=bool(key), has_worked=self.has_worked)
         return NoAnswer(str(error), spent) if isinstance(error, NoAnswer) else error
 
-    def _give_up(self, failures: list[str], refused: int, spent: Spent) -> NoAnswer | Unreachable:
-        if refused == len(failures) == self._limits.attempts:
+    def _give_up(self, failures: list[str], refused: int, late: str, spent: Spent) -> NoAnswer | Unreachable:
+        if refused and refused == len(failures):
             return Unreachable(
                 f"{self._endpoint.shown} cannot be reached after {refused} attempts: {failures[-1]}\n"
                 "Check the base URL, and that the server is running; answers so far are cached."
@@ -187,7 +188,7 @@ class Sender:
         counted = Counter(failures).items()
         tried = "; ".join(f"{count} x {failure}" if count > 1 else failure for failure, count in counted)
         return NoAnswer(
-            f"{self._who()} gave no answer in {spent.calls} requests: {tried}. "
+            f"{self._who()} gave no answer in {spent.calls} requests: {tried}{late}. "
             "Run again to ask again; raise attempts, attempt_s or deadline_s, or lower the concurrency.",
             spent,
         )
