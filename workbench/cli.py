@@ -86,8 +86,7 @@ def induce(
             induced = await induce_rubric(
                 seeds, client, settings, dataset=pairs, out=out, outputs=outputs, allow_urls=allow_urls
             )
-            print(induced.rubric.render())
-            print(f"\n{induced.summary()}")
+            print(f"{induced.rubric.render()}\n\n{induced.summary()}")
 
     asyncio.run(work())
 
@@ -162,6 +161,8 @@ def evaluate(
             if failed := run.results.outcomes["error"]:
                 print(f"{failed:,} verdicts ended in error: run the same command again to ask only these again")
             print(f"run folder: {run.path}")
+            if failed == sum(run.results.outcomes.values()):
+                raise ValueError(f"every verdict ended in error, nothing was measured: read `detail` in {run.path}")
 
     asyncio.run(work())
 
