@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from workbench.judges.answers import Ranking, Score, probability_first, rank_answer, score_answer
@@ -168,25 +169,22 @@ class ScoringJudge:
         """Score every candidate on its own and rank them; `order` changes nothing."""
         asked = (self.client.ask(self.request(comparison, i, sample)) for i in range(len(comparison.images)))
         replies = await asyncio.gather(*asked, return_exceptions=True)
-        for reply in replies:
-            if isinstance(reply, NoAnswer | InvalidAnswer):
-                return failed(reply)
-            if isinstance(reply, BaseException):
-                raise reply
         answered = [reply for reply in replies if isinstance(reply, Reply)]
+        failures = [failed(reply) for reply in replies if isinstance(reply, NoAnswer | InvalidAnswer)]
+        for reply in replies:
+            if isinstance(reply, BaseException) and not isinstance(reply, NoAnswer | InvalidAnswer):
+                raise reply
+        usage = total_usage([*map(usage_of, answered), *(failure.usage for failure in failures)])
+        if failures:  # an error first: asked again, it may yet be a verdict
+            first = min(failures, key=lambda failure: failure.failure != "error")
+            return replace(first, usage=usage, cached=first.cached and usage.calls == 0)
         values: list[Score] = [reply.value for reply in answered]
         scores = tuple(value.score for value in values)
-        usages = [usage_of(reply) for reply in answered]
         return Verdict(
             ranks=tuple(1 + sum(other > score for other in scores) for score in scores),
             scores=scores,
             reason="\n".join(f"Image {i}: {value.reason}" for i, value in enumerate(values, start=1)),
-            usage=Usage(
-                input_tokens=sum(usage.input_tokens for usage in usages),
-                output_tokens=sum(usage.output_tokens for usage in usages),
-                cost_usd=sum(usage.cost_usd for usage in usages),
-                calls=sum(usage.calls for usage in usages),
-            ),
+            usage=usage,
             cached=all(reply.cached for reply in answered),
             keys=tuple(reply.key for reply in answered),
         )
@@ -214,6 +212,16 @@ def failed(failure: NoAnswer | InvalidAnswer) -> Verdict:
             ranks=None, failure="invalid", detail=str(failure), usage=usage, cached=cached, keys=failure.keys
         )
     return Verdict(ranks=None, failure="error", detail=str(failure), usage=usage)
+
+
+def total_usage(usages: Sequence[Usage]) -> Usage:
+    """What several replies took together."""
+    return Usage(
+        input_tokens=sum(usage.input_tokens for usage in usages),
+        output_tokens=sum(usage.output_tokens for usage in usages),
+        cost_usd=sum(usage.cost_usd for usage in usages),
+        calls=sum(usage.calls for usage in usages),
+    )
 
 
 def usage_of(reply: Reply) -> Usage:
