@@ -113,6 +113,8 @@ async def induce_arr(
         "writer": client.identity(),
         "counts": counts,
     }
+    if recipe.structuring_failed:
+        provenance["structuring_failed"] = recipe.structuring_failed
     return Rubric(name=name, task=task, themes=_themes(groups, kept), provenance=provenance)
 
 
@@ -125,6 +127,7 @@ class _Recipe:
         self.task = task
         self.record = record
         self.spent: BudgetSpent | None = None
+        self.structuring_failed = ""
         exemplars = exemplars_text(settings.exemplars)
         self.values = {
             "task": task_text(task),
@@ -221,6 +224,7 @@ class _Recipe:
         try:
             reply = await self.client.ask(request)
         except (NoAnswer, InvalidAnswer) as failure:
+            self.structuring_failed = str(failure)
             self.record(Event("", "failed", rubrics=tuple(criteria), detail=str(failure)))
             return unstructured
         groups: tuple[Group, ...] = reply.value

@@ -37,6 +37,8 @@ class Induced:
             f"{counts['criteria_before_structuring']} criteria became {len(self.rubric.enabled_criteria())} "
             f"in {len(self.rubric.themes)} themes. {self.calls} calls, {self.cached} answers from the cache."
         )
+        if problem := self.rubric.provenance.get("structuring_failed"):
+            text += f" Sorting them into themes failed, they are one list: {problem}"
         return textwrap.fill(text, 100) + f"\nrun folder: {self.path}"
 
 
