@@ -130,6 +130,17 @@ def test_what_every_question_meets_stops_the_run(
     assert not (tmp_path / "rubric.yaml").exists()
 
 
+def test_an_evaluation_without_one_verdict_is_a_failure(world: Path, tmp_path: Path, dead_url: str) -> None:
+    with FaultyServer(always(status(500, "out of memory"))) as server:
+        line = evaluate(world, server.url, "--model", "judge", "--limit", 5, "--timeout", 0.5)
+        assert "every verdict ended in error" in message(workbench(*line, cwd=tmp_path))
+    assert results(tmp_path / "run")["outcomes"]["error"] == 10
+    assert all("out of memory" in record["detail"] for record in records(tmp_path / "run"))
+    line = evaluate(world, dead_url, "--model", "judge", "--timeout", 1.5, "--out", tmp_path / "dead")
+    assert "cannot be reached" in message(workbench(*line, cwd=tmp_path))
+    assert not records(tmp_path / "dead")
+
+
 def test_a_key_that_is_revoked_half_way_stops_the_run_and_keeps_what_was_judged(world: Path, tmp_path: Path) -> None:
     def script(number: int, received: Received) -> Step:
         return JUDGE(number, received) if number < 30 else status(401, "revoked")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import counted, done, message, results, take, workbench
-from faulty_server import FaultyServer, Received, Step
+from command_line import ShapesScript, asked, counted, done, message, results, take, workbench
+from faulty_server import FaultyServer, Received, Step, answer
 
 from workbench.shapes.server import running_server
 from workbench.shapes.settings import perfect
@@ -104,6 +104,21 @@ def test_scores_ask_once_for_each_image(bench: Bench) -> None:
         assert record["outcome"] == ("a" if first > second else "b" if second > first else "tie")
 
 
+def test_a_score_that_never_came_makes_no_verdict_but_is_paid_for(bench: Bench) -> None:
+    def script(number: int, received: Received) -> Step:
+        return answer('{"reason": "", "score": 4}') if number % 2 else answer(None, refusal="no")
+
+    pairs = take(bench.world, 1, "half.jsonl")
+    with FaultyServer(script) as server:
+        line = ["evaluate", pairs, "--base-url", server.url, "--model", "judge", "--judge", "scoring"]
+        line += ["--out", "half", "--cache", "half.sqlite", "--concurrency", 1]
+        workbench(*line, cwd=bench.folder)
+        numbers = results(bench.folder / "half")
+        assert numbers["calls"] == sum("messages" in received.body for received in server.requests)
+    assert numbers["outcomes"]["error"] >= 1
+    assert all(record["ranks"] is None or record["scores"] for record in counted(bench.folder / "half").values())
+
+
 def test_criteria_and_confidence_come_with_the_verdict(bench: Bench) -> None:
     pairs = take(bench.world, 10, "criteria.jsonl")
     _, verdicts = bench.evaluate(pairs, "--rubric", "rubric.yaml", "--criteria", "--soft")
@@ -125,6 +140,25 @@ def test_edits_are_induced_from_and_judged(tmp_path: Path) -> None:
         bench.evaluate(tmp_path / "edits" / "pairs.jsonl", "--rubric", "induced.yaml")
     assert numbers["outcomes"]["invalid"] == numbers["outcomes"]["error"] == 0
     assert numbers["accuracy"]["mean"]["n"] == 8
+
+
+def test_an_induction_says_that_sorting_failed_and_a_re_run_sorts(bench: Bench) -> None:
+    judge = ShapesScript(perfect("t2i"))
+    broken = [True]
+
+    def script(number: int, received: Received) -> Step:
+        sorting = "messages" in received.body and not received.urls
+        return answer(None, refusal="no") if sorting and broken else judge(number, received)
+
+    with FaultyServer(script) as server:
+        line = ["induce", take(bench.world, 6, "sorted.jsonl"), "--base-url", server.url, "--model", judge.model]
+        line += ["--out", "sorted.yaml", "--cache", "sorted.sqlite"]
+        told = " ".join(done(workbench(*line, cwd=bench.folder)).split())
+        assert "Sorting them into themes failed" in told
+        broken.clear()
+        before = len(server.requests)
+        assert "failed, they are" not in done(workbench(*line, cwd=bench.folder))
+        assert len(asked(server, before)) == 1
 
 
 def test_a_run_folder_is_not_resumed_with_other_ids_labels_or_images(bench: Bench) -> None:
