@@ -1,7 +1,7 @@
 """How far a picture has each attribute a person may care about, from what was seen in it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from workbench.pairs.comparison import Task
 from workbench.shapes.changes import change
@@ -10,9 +10,14 @@ from workbench.shapes.grammar import parse_prompt
 from workbench.shapes.instructions import parse_instruction
 from workbench.shapes.scene import Observation, PlacedShape
 
+FIDELITY: Mapping[Task, tuple[str, ...]] = {
+    "t2i": ("count", "color", "shape", "presence", "relation", "size"),
+    "edit": ("instruction", "preservation"),
+}
+"""What a prompt asks for."""
 STYLE: tuple[str, ...] = ("sharpness", "cleanness", "brightness", "fill", "balance", "leftward")
-ATTRIBUTES_T2I: tuple[str, ...] = ("count", "color", "shape", "presence", "relation", "size", *STYLE)
-ATTRIBUTES_EDIT: tuple[str, ...] = ("instruction", "preservation", *STYLE)
+ATTRIBUTES_T2I: tuple[str, ...] = (*FIDELITY["t2i"], *STYLE)
+ATTRIBUTES_EDIT: tuple[str, ...] = (*FIDELITY["edit"], *STYLE)
 
 MOST_BLUR = 0.02
 MOST_SPECKS = 0.05

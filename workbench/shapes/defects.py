@@ -14,6 +14,8 @@ from workbench.shapes.scene import COLORS, SHAPES, PlacedShape, Scene, luma
 OPPOSITES = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 DEFECTS_EDIT = ("unmet", "over", "background", "blur", "noise")
 DEFECT_SHARE = 0.3
+"""Chance of each defect in each candidate."""
+
 OVER_EDITS = ("recolor", "reshape", "remove", "move", "add")
 
 
@@ -31,7 +33,7 @@ def defects_t2i(spec: SceneSpec) -> list[str]:
     ]
 
 
-def split_defects(possible: Sequence[str], rng: Generator) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def draw_defects(possible: Sequence[str], rng: Generator) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The defects of two candidates, each with a chance of its own; the two never have the same ones.
 
     They are drawn independently: were they dealt out between the two, whatever does not matter in a world would speak

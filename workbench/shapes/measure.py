@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from workbench.shapes.render import DARK_DUST, LIGHT_DUST, signed_distance
+from workbench.shapes.render import dust_color, signed_distance
 from workbench.shapes.scene import COLORS, SHAPES, Observation, PlacedShape, Rgb, luma
 
 Array = NDArray[np.float32]
@@ -22,8 +22,6 @@ PIXEL_BLUR = 0.66
 """Blur, in pixels, that anti-aliasing and differencing alone seem to add."""
 HARMONICS = (3, 4, 5)
 """The symmetries by which shapes are told apart."""
-
-
 BLUR_STEP, BLUR_LEVELS = 0.05, 13
 """Templates are blurred by 0, 0.05, 0.1, ... radii."""
 
@@ -91,8 +89,7 @@ def _background(pixels: NDArray[np.uint8]) -> Rgb:
 def _unmix(pixels: Array, background: Rgb) -> Paint:
     """Explain each pixel by the ink whose line from the background passes nearest."""
     ground = np.array(background, np.float32)
-    dust = DARK_DUST if luma(background) > 0.55 else LIGHT_DUST
-    inks = np.array([*COLORS.values(), dust], np.float32) - ground  # (7, 3)
+    inks = np.array([*COLORS.values(), dust_color(background)], np.float32) - ground  # (7, 3)
     lengths = (inks**2).sum(axis=1, keepdims=True)  # (7, 1)
     offset = (pixels - ground).reshape(-1, 3)  # (N, 3)
     along = inks @ offset.T  # (7, N)

@@ -28,7 +28,6 @@ from workbench.shapes.reader import Reading
 from workbench.shapes.settings import JudgeSettings
 
 Array = NDArray[np.float64]
-RankProbabilities = Mapping[tuple[int, ...], float]
 
 VAGUENESS = 0.35
 """Standard deviation of what a vague criterion makes a judge see, in units of an attribute's value."""

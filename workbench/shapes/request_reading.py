@@ -90,16 +90,16 @@ class Asked:
     @property
     def count(self) -> int:
         """How many criteria are wanted."""
-        return self._number(rf"\bexactly {_NUMBER}\b") or self.schema_items("rubrics") or 5
+        return self._number(rf"\bexactly {_NUMBER}\b") or self._schema_items("rubrics") or 5
 
     @property
     def themes(self) -> int:
         """The most themes wanted."""
         return (
-            self._number(rf"(?:at most|up to|no more than|≤|<=)\s*{_NUMBER}\b") or self.schema_items("categories") or 5
+            self._number(rf"(?:at most|up to|no more than|≤|<=)\s*{_NUMBER}\b") or self._schema_items("categories") or 5
         )
 
-    def schema_items(self, key: str) -> int | None:
+    def _schema_items(self, key: str) -> int | None:
         """The most entries the schema allows under `key`, or the fewest where it sets no maximum."""
         field = self.schema.get("properties", {}).get(key, {})
         return field.get("maxItems") or field.get("minItems") or None

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from workbench.pairs.comparison import Task
+from workbench.shapes.attributes import FIDELITY
 
 RIGHT = 0.99
 """An attribute is right from here on, for what matters only then."""
@@ -29,11 +30,6 @@ CLAUSES: Mapping[str, tuple[str, str]] = {
     "leftward": ("with more of its objects on the left half", "with more of its objects on the right half"),
 }
 """How to ask for more and for less of each attribute: "prefer the picture ..."."""
-
-FIDELITY: Mapping[Task, tuple[str, ...]] = {
-    "t2i": ("count", "color", "shape", "presence", "relation", "size"),
-    "edit": ("instruction", "preservation"),
-}
 
 
 @dataclass(frozen=True, slots=True)

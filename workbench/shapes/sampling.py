@@ -11,7 +11,7 @@ from numpy.random import Generator
 
 from workbench.pairs.comparison import Task
 from workbench.shapes.attributes import satisfaction
-from workbench.shapes.defects import DEFECTS_EDIT, defects_t2i, draw_candidate, edit_candidate, split_defects
+from workbench.shapes.defects import DEFECTS_EDIT, defects_t2i, draw_candidate, draw_defects, edit_candidate
 from workbench.shapes.editing import carry_out, random_edit
 from workbench.shapes.grammar import RELATIONS, SIZE_WORDS, Group, SceneSpec
 from workbench.shapes.instructions import Edit
@@ -136,8 +136,7 @@ def _split(prompt: str) -> Split:
 
 def _random_request(task: Task, rng: Generator) -> Request | None:
     if task == "t2i":
-        spec = random_spec(rng)
-        return SceneRequest(spec)
+        return SceneRequest(random_spec(rng))
     objects = place(items(random_spec(rng, related=False, groups=int(rng.integers(2, 5)))), None, rng)
     if objects is None or not 3 <= len(objects) <= 6:
         return None
@@ -168,7 +167,7 @@ def _draw(world: World, request: Request, rng: Generator) -> Draw | None:
     """Two candidates that people clearly do not like equally; None where none can be had."""
     possible = defects_t2i(request.spec) if isinstance(request, SceneRequest) else DEFECTS_EDIT
     for _ in range(40):
-        drawn = split_defects(possible, rng)
+        drawn = draw_defects(possible, rng)
         first, second = (_candidate(request, defects, rng) for defects in drawn)
         if first is None or second is None:
             continue
