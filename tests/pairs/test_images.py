@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from workbench.pairs import images
-from workbench.pairs.images import ImageError, check, decode, inspect, plan, prepare, read_bytes
+from workbench.pairs.images import check, decode, inspect, plan, prepare
+from workbench.pairs.sources import ImageError, read_bytes
 
 
 def encode(image: Image.Image, format: str = "PNG", **options: object) -> bytes:

@@ -10,25 +10,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from workbench.pairs.sources import MAX_BYTES, ImageError, is_data_url, is_url, read_bytes, shown, within_limit
-
-__all__ = [
-    "MAX_BYTES",
-    "MAX_PIXELS",
-    "ImageError",
-    "ImageInfo",
-    "Plan",
-    "Prepared",
-    "check",
-    "decode",
-    "inspect",
-    "is_data_url",
-    "is_url",
-    "plan",
-    "prepare",
-    "read_bytes",
-    "shown",
-]
+from workbench.pairs.sources import ImageError, within_limit
 
 MAX_PIXELS = 64_000_000
 """Pixels of one decoded image; a small file that claims more is a decompression bomb."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from workbench.pairs.atomic import replacing
 from workbench.pairs.comparison import Comparison, ImageSource
-from workbench.pairs.images import ImageError, inspect
-from workbench.pairs.sources import is_data_url, is_url
+from workbench.pairs.images import inspect
+from workbench.pairs.sources import ImageError, is_data_url, is_url
 
 
 def write_jsonl(comparisons: Iterable[Comparison], path: str | Path) -> None:

@@ -10,7 +10,8 @@ from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from workbench.pairs.comparison import Task
-from workbench.pairs.images import ImageError, decode
+from workbench.pairs.images import decode
+from workbench.pairs.sources import ImageError
 from workbench.shapes.attributes import STYLE, attributes, satisfaction
 from workbench.shapes.chat import RequestRefused
 from workbench.shapes.measure import observe

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from workbench.pairs.images import ImageError
+from workbench.pairs.sources import ImageError
 from workbench.vlm.body import Question, Repair, pose, sampling_fields, serialise
 from workbench.vlm.budget import Budget, Estimate, RunUsage, image_tokens, text_tokens
 from workbench.vlm.cache import Answer, Cache, Entry
@@ -17,8 +17,6 @@ from workbench.vlm.json_text import find_object
 from workbench.vlm.request import ChatRequest, Picture, Reply
 from workbench.vlm.sender import Job, Sender
 from workbench.vlm.settings import Endpoint, ImagePolicy, Limits, Sampling, Structured
-
-__all__ = ["Endpoint", "ImagePolicy", "Limits", "Sampling", "VlmClient"]
 
 _SHOWN = 300
 

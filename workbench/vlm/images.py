@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TypeGuard, TypeVar
 
 from workbench.pairs.comparison import ImageSource
-from workbench.pairs.images import ImageError, is_data_url, is_url, plan, prepare, read_bytes, shown
+from workbench.pairs.images import plan, prepare
+from workbench.pairs.sources import ImageError, is_data_url, is_url, read_bytes, shown
 from workbench.vlm.settings import ImagePolicy
 
 _REMEMBERED = 65_536

@@ -9,7 +9,8 @@ from PIL import Image
 
 from workbench.evaluation.record import VerdictRecord
 from workbench.pairs.comparison import Comparison, ImageSource
-from workbench.pairs.images import decode, read_bytes
+from workbench.pairs.images import decode
+from workbench.pairs.sources import read_bytes
 
 _CARD = (
     "display:inline-block;vertical-align:top;margin:0 16px 16px 0;padding:8px 10px;"
