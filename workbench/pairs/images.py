@@ -190,6 +190,8 @@ def _count_frames(image: Image.Image) -> int:
 
 
 def _read_orientation(image: Image.Image, data: bytes) -> int:
+    if image.format == "TIFF":  # Pillow turns these itself: the size it names and the pixels it loads are upright
+        return 1
     # Pillow decodes a whole PNG to look for metadata behind the pixels; do that only if there is any.
     if image.format == "PNG" and not _png_has_metadata(data):
         return 1
