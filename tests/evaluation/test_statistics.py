@@ -135,3 +135,12 @@ def test_smallest_detectable_gain_by_hand():
     # 20 fixed, 20 broken of 100: (z.975 + z.8) sqrt((40 + 2 * 0.5) / 101²) = 2.801585 * 0.063398
     values = [1.0] * 20 + [-1.0] * 20 + [0.0] * 60
     assert smallest_detectable(values, np.arange(100)) == pytest.approx(0.177614, abs=1e-5)
+
+
+def test_no_detectable_gain_is_beyond_the_scale():
+    # One prompt holds 1,000 of 1,001 pairs: hardly a degree of freedom is left.
+    clusters = np.array([0] * 1000 + [1])
+    values = np.where(np.arange(1001) % 3, 1.0, 0.0)
+    assert smallest_detectable(values, clusters) is None
+    assert proportion(values, clusters).ci95 == pytest.approx((0, 1), abs=1e-6)
+    assert paired_difference(0 * values, values, clusters).smallest_detectable is None

@@ -20,6 +20,10 @@ HALF_PAIR = 0.5
 """Added at both ends of a scale so that no variance is 0; simulated coverage is nearest 95% with this weight."""
 
 
+MOST_CRITICAL = 1e9
+"""Beyond this quantile an interval is the whole scale anyway, and its square would overflow."""
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """A number with its 95% interval and the pairs it rests on; `value` and `ci95` are None when `n` is 0."""
@@ -90,7 +94,8 @@ class Layout:
         if self.singletons:
             return float(special.ndtri(0.975))
         n = len(self.order)
-        return float(special.stdtrit(n**2 / float((self.sizes.astype(float) ** 2).sum()) - 1, 0.975))
+        freedom = n**2 / float((self.sizes.astype(float) ** 2).sum()) - 1
+        return min(MOST_CRITICAL, float(special.stdtrit(freedom, 0.975)))
 
     @property
     def correction(self) -> float:
@@ -181,14 +186,20 @@ def exact_mcnemar(fixed: int, broken: int) -> float:
     return min(1.0, 2 * float(special.bdtr(min(fixed, broken), fixed + broken, 0.5)))
 
 
-def smallest_detectable(values: ArrayLike, clusters: ArrayLike, *, weight: float = HALF_PAIR) -> float | None:
-    """The true mean difference an evaluation like this one shows with 80% power: (c + z₀.₈) standard errors."""
+def smallest_detectable(
+    values: ArrayLike, clusters: ArrayLike, *, limit: float = 1.0, weight: float = HALF_PAIR
+) -> float | None:
+    """The true mean difference an evaluation like this one shows with 80% power: (c + z₀.₈) standard errors.
+
+    None where no difference up to `limit`, the largest there can be, would be shown.
+    """
     array = np.asarray(values, dtype=np.float64)
     layout = Layout.of(clusters)
     if array.size == 0 or (len(layout.sizes) == 1 and array.size > 1):
         return None
     _, variance = _padded_moments(array, layout, low=-1.0, high=1.0, weight=weight)
-    return float((layout.critical + Z_POWER_80) * np.sqrt(variance))
+    least = float((layout.critical + Z_POWER_80) * np.sqrt(variance))
+    return least if least <= limit else None
 
 
 def bootstrap_bounds(values: Floats, clusters: ArrayLike, *, seed: int, draws: int = 2000) -> tuple[Floats, Floats]:
@@ -233,7 +244,7 @@ def paired_difference(
         n=estimate.n,
         n_clusters=len(np.unique(np.asarray(clusters))),
         p_mcnemar=exact_mcnemar(int((b > a).sum()), int((b < a).sum())),
-        smallest_detectable=smallest_detectable(b - a, clusters, weight=weight),
+        smallest_detectable=smallest_detectable(b - a, clusters, limit=limit, weight=weight),
         verdict=verdict,
         before=float(a.mean()),
         after=float(b.mean()),
