@@ -131,6 +131,15 @@ def test_nearer_to_zero_is_better_for_a_position_bias():
     assert paired_difference(fair, biased, np.arange(300), goal="high").verdict == "better"
 
 
+def test_a_position_bias_that_changes_sides_but_not_size_is_neither_better_nor_worse():
+    first, last = np.array([1.0] * 63 + [0.0] * 237), np.array([0.0] * 240 + [-1.0] * 60)
+    turned = paired_difference(last, first, np.arange(300), limit=2.0, goal="zero")
+    assert turned.ci95 is not None
+    assert turned.ci95[0] > 0.3
+    assert turned.verdict == "undecided"
+    assert paired_difference(last / 4, first, np.arange(300), limit=2.0, goal="zero").verdict == "worse"
+
+
 def test_smallest_detectable_gain_by_hand():
     # 20 fixed, 20 broken of 100: (z.975 + z.8) sqrt((40 + 2 * 0.5) / 101²) = 2.801585 * 0.063398
     values = [1.0] * 20 + [-1.0] * 20 + [0.0] * 60

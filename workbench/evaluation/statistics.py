@@ -43,7 +43,8 @@ class Difference:
     - `value`: B minus A; `before`, `after`: A and B on the same `n` pairs; `bootstrap95`: resampled prompts.
     - `p_mcnemar`: exact test on the pairs that changed. It takes pairs as independent; `verdict` does not.
     - `smallest_detectable`: the true change that this n and discordance would show four times out of five.
-    - `verdict`: from `ci95`; `undecided` when it holds 0.
+    - `verdict`: from `ci95`; `undecided` when it holds 0. Where nearer to 0 is better, from the interval of the change
+      in size, which is another one only if the sign changed.
     """
 
     value: float | None
@@ -233,11 +234,10 @@ def paired_difference(
     estimate = mean_difference(b - a, clusters, limit=limit, weight=weight)
     if estimate.value is None or estimate.ci95 is None:
         return Difference(None, None, 0, 0, None, None, "undecided", None, None, None)
-    low, high = estimate.ci95
-    verdict: Literal["better", "worse", "undecided"] = "undecided"
-    if low > 0 or high < 0:
-        improved = estimate.value > 0 if goal == "high" else abs(b.mean()) < abs(a.mean())
-        verdict = "better" if improved else "worse"
+    # From -0.2 to +0.21 is a sure change, but no sure change for the worse: what counts is |b| - |a|.
+    gain = b - a if goal == "high" else np.copysign(1, a.mean()) * a - np.copysign(1, b.mean()) * b
+    low, high = difference_bounds(gain, clusters, limit=limit, weight=weight)
+    verdict: Literal["better", "worse", "undecided"] = "better" if low > 0 else "worse" if high < 0 else "undecided"
     return Difference(
         value=estimate.value,
         ci95=estimate.ci95,
