@@ -15,7 +15,8 @@ $(READY): pyproject.toml constraints.txt
 
 # Executes every notebook on the embedded world with short settings.
 demo: $(READY)
-	for name in 00_quickstart 01_induce_rubrics 03_evaluate_judges; do \
+	@for name in 00_quickstart 01_induce_rubrics 03_evaluate_judges; do \
+	  echo "executing notebooks/$$name.ipynb"; \
 	  $(BIN)/workbench run notebooks/$$name.ipynb --outputs outputs/demo -p outputs outputs/demo || exit 1; \
 	done
 	@echo "Executed notebooks are in outputs/demo; open them with: make lab"

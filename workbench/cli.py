@@ -1,6 +1,7 @@
 """The `workbench` command: thin commands over the package; heavy imports wait until a command needs them."""
 
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
@@ -184,6 +185,12 @@ def run(
     context: typer.Context,
     notebook: Annotated[Path, typer.Argument(help="Notebook to execute.")],
     file: Annotated[Path | None, typer.Option("-f", help="Parameters as YAML.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Short for -p base_url ...")] = None,
+    model: Annotated[str | None, typer.Option(help="Short for -p model ...")] = None,
+    max_calls: MaxCalls = None,
+    max_cost: MaxCost = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Most requests in flight.")] = None,
+    seed: Seed = None,
     on: Annotated[Literal["local"], typer.Option("--on", help="Where it runs.")] = "local",
     out: Annotated[Path | None, typer.Option(help="Run folder; named after its inputs unless given.")] = None,
     outputs: Outputs = Path("outputs"),
@@ -191,7 +198,16 @@ def run(
     """Execute a notebook into a run folder; -p NAME VALUE, any number of times, sets its parameters."""
     from workbench.runs.notebook import run_notebook
 
-    given = _name_value_pairs(context.args)
+    options = {
+        "base_url": base_url,
+        "model": model,
+        "max_calls": max_calls,
+        "max_cost": max_cost,
+        "concurrency": concurrency,
+        "seed": seed,
+    }
+    given = [(name, json.dumps(value)) for name, value in options.items() if value is not None]
+    given += _name_value_pairs(context.args)
     print(f"run folder: {run_notebook(notebook, given, file, out=out, outputs=outputs)}")
 
 
