@@ -7,7 +7,7 @@ from workbench.evaluation.record import ORDERS, VerdictRecord
 from workbench.judges.verdict import Verdict
 from workbench.pairs.comparison import Comparison
 from workbench.runs.folder import RunFolder
-from workbench.runs.verdict_log import VerdictLog
+from workbench.runs.lines import LineLog
 
 VERDICTS = {
     "a": Verdict(ranks=(1, 2)),
@@ -120,10 +120,10 @@ def test_run_folders_on_disk_are_compared(tmp_path):
         inputs = {"dataset": {"name": "toy", "hash": "d1"}, "rubric": name}
         with (
             RunFolder.open(tmp_path / name, inputs, kind="evaluate") as folder,
-            VerdictLog(folder.verdicts_path) as log,
+            LineLog(folder.verdicts_path) as log,
         ):
             for record in records(*answers):
-                log.append(record)
+                log.append(record.to_line())
     found = compare_run_folders(tmp_path / "none", tmp_path / "rubric")
     assert (found.a, found.b, found.differences["resolved"].verdict) == ("none", "rubric", "better")
     with pytest.raises(ValueError, match="not a run folder"):

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from workbench.evaluation.record import VerdictRecord
+from workbench.evaluation.record import VerdictRecord, read_verdicts
 from workbench.evaluation.statistics import HALF_PAIR, Difference, bootstrap_bounds, paired_difference
 from workbench.evaluation.table import Bools, Floats, Ints, VerdictTable
+from workbench.runs.manifest import read_manifest
 
 if TYPE_CHECKING:
     import pandas
@@ -147,10 +148,6 @@ def compare_run_folders(a: str | Path, b: str | Path, *, seed: int = 0) -> RunCo
 
 
 def _judged_run(folder: Path) -> JudgedRun:
-    # The one step against the flow of the package: a comparison is asked for by folder.
-    from workbench.runs.manifest import read_manifest
-    from workbench.runs.verdict_log import read_verdicts
-
     dataset = read_manifest(folder).inputs.get("dataset")
     log = folder / "verdicts.jsonl"
     if not isinstance(dataset, dict) or "hash" not in dataset or not log.exists():

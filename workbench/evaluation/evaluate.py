@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.evaluation.record import ORDERS, Order, VerdictRecord, shown_order
+from workbench.evaluation.record import ORDERS, Order, VerdictRecord, last_outcomes, read_verdicts, shown_order
 from workbench.evaluation.results import Results, summarise
 from workbench.judges.verdict import Judge
 from workbench.pairs.comparison import Comparison
@@ -14,8 +14,8 @@ from workbench.pairs.identity import dataset_hashes
 from workbench.progress import Progress
 from workbench.rubrics.rubric import Rubric
 from workbench.runs.folder import RunFolder
+from workbench.runs.lines import LineLog
 from workbench.runs.parameters import run_id
-from workbench.runs.verdict_log import VerdictLog, last_outcomes, read_verdicts
 from workbench.vlm.client import VlmClient
 from workbench.vlm.errors import BudgetSpent, StopRun
 from workbench.vlm.server import look_up
@@ -150,7 +150,7 @@ async def judge_all(
     progress.advance(len(done))
     spent: list[BudgetSpent] = []
 
-    async def worker(verdicts: VerdictLog) -> None:
+    async def worker(verdicts: LineLog) -> None:
         for showing in work:
             shown = shown_order(showing.comparison, showing.order)
             started = time.monotonic()
@@ -160,14 +160,15 @@ async def judge_all(
                 spent.append(error)
                 return
             latency = None if verdict.cached else time.monotonic() - started
-            verdicts.append(
-                VerdictRecord.of(showing.comparison, showing.order, verdict, sample=showing.sample, latency_s=latency)
+            record = VerdictRecord.of(
+                showing.comparison, showing.order, verdict, sample=showing.sample, latency_s=latency
             )
+            verdicts.append(record.to_line())
             progress.advance()
             if spent:
                 return
 
-    with VerdictLog(log) as verdicts:
+    with LineLog(log) as verdicts:
         await gather_or_stop(worker(verdicts) for _ in range(concurrency + SPARE_WORKERS))
     if spent:
         raise spent[0]

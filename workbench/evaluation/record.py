@@ -1,7 +1,8 @@
 """One line of `verdicts.jsonl`: a verdict, the order it was given in, and whether people agree."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
@@ -9,6 +10,8 @@ from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
 
 from workbench.judges.verdict import Usage, Verdict
 from workbench.pairs.comparison import Comparison
+from workbench.runs.lines import read_lines
+from workbench.vlm.json_text import clean_text
 
 Order = Literal["forward", "reverse"]
 ORDERS: tuple[Order, Order] = ("forward", "reverse")
@@ -70,10 +73,10 @@ class VerdictRecord:
             ranks=verdict.ranks,
             correct=is_correct(verdict.ranks, comparison.ranks),
             confidence=verdict.probability,
-            reason=_storable(verdict.reason),
+            reason=clean_text(verdict.reason),
             criteria=verdict.criteria,
             scores=verdict.scores,
-            detail=_storable(verdict.detail),
+            detail=clean_text(verdict.detail),
             usage=verdict.usage,
             cached=verdict.cached,
             keys=verdict.keys,
@@ -96,6 +99,18 @@ class VerdictRecord:
 
 
 _ADAPTER = TypeAdapter(VerdictRecord)
+
+
+def read_verdicts(path: str | os.PathLike[str]) -> Iterator[VerdictRecord]:
+    """`read_lines` of a `verdicts.jsonl`; for one `record.key` the last line counts."""
+    return read_lines(path, VerdictRecord.from_line, "a verdict")
+
+
+def last_outcomes(path: str | os.PathLike[str]) -> dict[tuple[str, Order, int], str]:
+    """The outcome of every verdict a log holds, by `record.key`; empty for a log that does not exist yet."""
+    if not os.path.exists(path):
+        return {}
+    return {record.key: record.outcome for record in read_verdicts(path)}
 
 
 def shown_order(comparison: Comparison, order: Order) -> tuple[int, ...]:
@@ -147,8 +162,3 @@ def _dense(ranks: Sequence[int]) -> list[int]:
 
 def _sign(number: int) -> int:
     return (number > 0) - (number < 0)
-
-
-def _storable(text: str) -> str:
-    """Model output may hold half of a surrogate pair, which no UTF-8 file can."""
-    return text.encode("utf-8", "replace").decode("utf-8")

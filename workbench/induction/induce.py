@@ -68,8 +68,7 @@ async def induce(
     path = Path(outputs) / run_id("induce", (name,), inputs)
     before = replace(client.usage)
     with RunFolder.open(path, inputs, kind="induce", parameters={"dataset_file": dataset}) as run:
-        log = EventLog(path / "events.jsonl")
-        with Progress("inducing", len(seeds), client.usage) as progress:
+        with EventLog(path / "events.jsonl") as log, Progress("inducing", len(seeds), client.usage) as progress:
 
             def record(event: Event) -> None:
                 log.record(event)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from workbench.runs.storage import write_json
+from workbench.runs.storage import first_fault, write_json
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 
@@ -72,10 +72,8 @@ def read_manifest(folder: Path) -> Manifest:
     except FileNotFoundError:
         raise ValueError(f"{folder} is not a run folder: it has no {FILE_NAME}") from None
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in problem["loc"])
         raise ValueError(
-            f"{path} is not a run's manifest ({where + ': ' if where else ''}{problem['msg']}); "
+            f"{path} is not a run's manifest ({first_fault(error)}); "
             "restore it, or move the folder away and run the command again"
         ) from error
 

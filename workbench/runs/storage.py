@@ -1,13 +1,15 @@
-"""Writing files of a run so that a kill or a full disk leaves the previous state whole."""
+"""Writing files of a run so that a kill or a full disk leaves the previous state whole, and saying what broke one."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from workbench.pairs.atomic import replacing
 from workbench.vlm.errors import StorageFailed
 
 
@@ -30,16 +32,14 @@ def storage(path: Path) -> Iterator[None]:
 def write_json(path: Path, payload: Any) -> None:
     """Replaces `path` atomically with `payload` as indented JSON; NaN and infinity are refused."""
     text = json.dumps(payload, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with storage(path):
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with storage(path), replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first of pydantic's complaints about a file, with the field it is about: `start: Field required`."""
+    fault = error.errors(include_url=False)[0]
+    return ": ".join([*filter(None, [".".join(str(part) for part in fault["loc"])]), fault["msg"]])
 
 
 def _free_space(path: Path) -> str:

@@ -1,36 +1,41 @@
-"""`verdicts.jsonl`: verdicts appended as they arrive, read as a stream, whole again after a kill."""
+"""Files that grow by a line at a time, read as a stream, whole again after a kill."""
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
-from workbench.evaluation.record import Order, VerdictRecord
-from workbench.runs.storage import storage
+from workbench.runs.storage import first_fault, storage
 
 CHUNK = 1 << 16
 
+Item = TypeVar("Item")
 
-class VerdictLog:
-    """Appends one line per verdict with one write each, so a kill loses at most the line being written.
+
+class LineLog:
+    """Appends JSON lines with one write each, so a kill loses at most the line being written.
 
     Opening a log that a kill left with a torn last line cuts that line off first.
 
-    >>> with VerdictLog(path) as log:  # doctest: +SKIP
-    ...     log.append(record)
+    >>> with LineLog(path) as log:  # doctest: +SKIP
+    ...     log.append(record.to_line())
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         with storage(self.path):
-            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
             _repair_tail(self._file)
 
-    def append(self, record: VerdictRecord) -> None:
-        """Hands one line to the operating system; raises `StorageError` and leaves no part of it when that fails."""
-        line = record.to_line()
+    def append(self, line: bytes) -> None:
+        """Hands one line, its newline included, to the operating system.
+
+        Raises `StorageError`, and leaves no part of the line, when that fails.
+        """
         before = os.fstat(self._file).st_size
         with storage(self.path):
             try:
@@ -50,15 +55,17 @@ class VerdictLog:
                 os.close(self._file)
             self._file = -1
 
-    def __enter__(self) -> "VerdictLog":
+    def __enter__(self) -> "LineLog":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def read_verdicts(path: str | os.PathLike[str]) -> Iterator[VerdictRecord]:
-    """Every line of a log in the order written, one at a time; for one `record.key` the last line counts.
+def read_lines(path: str | os.PathLike[str], parse: Callable[[bytes], Item], what: str) -> Iterator[Item]:
+    """Every line of a log in the order written, one at a time, as `parse` (of pydantic) reads it.
+
+    - `what`: what a line should be, for messages: `a verdict`.
 
     A torn last line is dropped: its answer is still in the response cache. Any other bad line raises `ValueError`
     naming file and line.
@@ -66,23 +73,14 @@ def read_verdicts(path: str | os.PathLike[str]) -> Iterator[VerdictRecord]:
     with open(path, "rb") as file:
         for number, line in enumerate(file, start=1):
             try:
-                yield VerdictRecord.from_line(line)
+                yield parse(line)
             except ValidationError as error:
                 if not line.endswith(b"\n"):
                     return
-                problem = error.errors(include_url=False)[0]
-                field = ".".join(str(part) for part in problem["loc"])
                 raise ValueError(
-                    f"{path}, line {number}: not a verdict ({field + ': ' if field else ''}{problem['msg']}); "
+                    f"{path}, line {number}: not {what} ({first_fault(error)}); "
                     "delete the line and run the same command again, answers come back from the response cache"
                 ) from error
-
-
-def last_outcomes(path: str | os.PathLike[str]) -> dict[tuple[str, Order, int], str]:
-    """The outcome of every verdict a log holds, by `record.key`; empty for a log that does not exist yet."""
-    if not Path(path).exists():
-        return {}
-    return {record.key: record.outcome for record in read_verdicts(path)}
 
 
 def _repair_tail(file: int) -> None:
@@ -96,8 +94,8 @@ def _repair_tail(file: int) -> None:
     if not torn:
         return
     try:
-        VerdictRecord.from_line(torn)
-    except ValidationError:
+        json.loads(torn)
+    except ValueError:
         os.ftruncate(file, end - len(torn))
     else:
         os.write(file, b"\n")

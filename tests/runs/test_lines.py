@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from workbench.evaluation.record import VerdictRecord
+from workbench.evaluation.record import VerdictRecord, last_outcomes, read_verdicts
 from workbench.judges.verdict import Verdict
 from workbench.pairs.comparison import Comparison
+from workbench.runs.lines import LineLog
 from workbench.runs.storage import StorageError, write_json
-from workbench.runs.verdict_log import VerdictLog, last_outcomes, read_verdicts
 
 
 def record(number: int = 0, verdict: Verdict | None = None, **options) -> VerdictRecord:
@@ -27,27 +27,27 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_what_is_appended_is_read_back_in_order(path):
-    with VerdictLog(path) as log:
+    with LineLog(path) as log:
         for number in range(3):
-            log.append(record(number))
-    with VerdictLog(path) as log:
-        log.append(record(3))
+            log.append(record(number).to_line())
+    with LineLog(path) as log:
+        log.append(record(3).to_line())
     assert list(read_verdicts(path)) == [record(number) for number in range(4)]
 
 
 def test_a_record_is_on_disk_before_the_log_is_closed(path):
-    log = VerdictLog(path)
-    log.append(record())
+    log = LineLog(path)
+    log.append(record().to_line())
     assert list(read_verdicts(path)) == [record()]
     log.close()
     log.close()
 
 
 def test_the_last_line_of_a_verdict_counts(path):
-    with VerdictLog(path) as log:
-        log.append(record(verdict=Verdict(ranks=None, failure="error")))
-        log.append(record(sample=1))
-        log.append(record())
+    with LineLog(path) as log:
+        log.append(record(verdict=Verdict(ranks=None, failure="error")).to_line())
+        log.append(record(sample=1).to_line())
+        log.append(record().to_line())
     assert last_outcomes(path) == {("p0", "forward", 0): "a", ("p0", "forward", 1): "a"}
     assert last_outcomes(path.with_name("absent.jsonl")) == {}
 
@@ -57,16 +57,16 @@ def test_a_torn_last_line_is_dropped_and_cut_off_on_resume(path, kept):
     whole = record(0).to_line()
     path.write_bytes(whole + record(1).to_line()[:kept])
     assert list(read_verdicts(path)) == [record(0)]
-    with VerdictLog(path) as log:
+    with LineLog(path) as log:
         assert path.read_bytes() == whole
-        log.append(record(2))
+        log.append(record(2).to_line())
     assert [r.pair_id for r in read_verdicts(path)] == ["p0", "p2"]
 
 
 def test_a_line_that_lacks_only_its_newline_is_kept(path):
     path.write_bytes(record(0).to_line() + record(1).to_line()[:-1])
-    with VerdictLog(path) as log:
-        log.append(record(2))
+    with LineLog(path) as log:
+        log.append(record(2).to_line())
     assert [r.pair_id for r in read_verdicts(path)] == ["p0", "p1", "p2"]
 
 
@@ -74,7 +74,7 @@ def test_a_torn_line_longer_than_what_is_read_at_once_is_cut_off(path):
     long = record(1, Verdict(ranks=(1, 2), reason="x" * 300_000)).to_line()
     for whole in (b"", record(0).to_line()):
         path.write_bytes(whole + long[:-5])
-        VerdictLog(path).close()
+        LineLog(path).close()
         assert path.read_bytes() == whole
 
 
@@ -89,12 +89,12 @@ def test_a_full_disk_leaves_no_part_of_a_line_and_is_named(path):
     script = textwrap.dedent(f"""
         import resource, sys
         sys.path.insert(0, {str(Path(__file__).parent)!r})
-        from test_verdict_log import VerdictLog, StorageError, record
-        log = VerdictLog({str(path)!r})
-        log.append(record(0))
+        from test_lines import LineLog, StorageError, record
+        log = LineLog({str(path)!r})
+        log.append(record(0).to_line())
         resource.setrlimit(resource.RLIMIT_FSIZE, (len(record(0).to_line()) + 100, resource.RLIM_INFINITY))
         try:
-            log.append(record(1))
+            log.append(record(1).to_line())
         except StorageError as error:
             print(error)
     """)
@@ -107,9 +107,9 @@ def test_a_full_disk_leaves_no_part_of_a_line_and_is_named(path):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full, a device that is always full, is missing")
 def test_a_device_that_is_full_is_a_storage_error():
-    log = VerdictLog("/dev/full")
+    log = LineLog("/dev/full")
     with pytest.raises(StorageError, match="No space left on device"):
-        log.append(record())
+        log.append(record().to_line())
     log.close()
 
 
@@ -117,10 +117,10 @@ def test_killing_the_writer_at_any_moment_loses_nothing_that_was_acknowledged(pa
     script = textwrap.dedent(f"""
         import sys
         sys.path.insert(0, {str(Path(__file__).parent)!r})
-        from test_verdict_log import VerdictLog, record
-        log = VerdictLog({str(path)!r})
+        from test_lines import LineLog, record
+        log = LineLog({str(path)!r})
         for number in range(10**9):
-            log.append(record(number))
+            log.append(record(number).to_line())
             sys.stdout.write(f"{{number}}\\n")
             sys.stdout.flush()
     """)
@@ -157,7 +157,7 @@ def test_json_files_are_replaced_as_a_whole(tmp_path):
     write_json(target, {"n": 1})
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(target, {"n": float("nan")})
-    with pytest.raises(StorageError, match=r"cannot write .*absent"):
-        write_json(tmp_path / "absent" / "results.json", {})
+    with pytest.raises(StorageError, match=r"cannot write .*results\.json"):
+        write_json(target / "results.json", {})
     assert target.read_text() == '{\n  "n": 1\n}\n'
     assert [file.name for file in tmp_path.iterdir()] == ["results.json"]
