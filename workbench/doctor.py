@@ -104,7 +104,7 @@ async def _schema(client: VlmClient) -> Check:
 async def _logprobs(client: VlmClient) -> Check:
     """Whether soft verdicts are to be had."""
     reply: Reply = await client.ask(_request(client, sample=2, logprobs=True))
-    probability = probability_first(reply.text, reply.tokens) if reply.tokens else None
+    probability = probability_first(reply.tokens)
     if probability is None:
         return Check("log-probs", "note", "not given: no soft verdicts, hard ones work", "")
     return Check("log-probs", "ok", f"given: P(first is better) = {probability:.3f} for the example")

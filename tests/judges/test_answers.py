@@ -83,23 +83,30 @@ def _tokens(*tokens: tuple[str, dict[str, float]]) -> tuple[Token, ...]:
 
 
 def test_probability_is_read_from_the_token_of_the_first_rank():
-    text = '{"reason": "2 of 3", "rank": [2, 1]}'
     tokens = _tokens(
         ('{"reason": "2 of 3", "rank"', {}), (": [", {}), ("2", {"2": 0.6, "1": 0.2, "x": 0.1}), (", 1]}", {})
     )
     # 0.2 / (0.2 + 0.6)
-    assert probability_first(text, tokens) == pytest.approx(0.25)
+    assert probability_first(tokens) == pytest.approx(0.25)
 
 
 def test_probability_ignores_the_ranks_of_single_criteria():
     text = '{"criteria": [{"id": "c1", "rank": [1, 2]}], "rank": [2, 1]}'
     head, tail = text[: text.rindex("[2")], text[text.rindex("[2") :]
     tokens = _tokens((head, {}), (tail[:2], {"[2": 0.9, "[1": 0.1}), (tail[2:], {}))
-    assert probability_first(text, tokens) == pytest.approx(0.1)
+    assert probability_first(tokens) == pytest.approx(0.1)
 
 
 def test_probability_is_unknown_without_log_probabilities():
-    assert probability_first('{"rank": [1, 2]}', ()) is None
+    assert probability_first(()) is None
+
+
+def test_probability_is_found_behind_hidden_reasoning_and_halves_of_characters():
+    rank = [('"rank": [', {}), ("2", {"2": 0.6, "1": 0.2}), (", ", {}), ("1", {"1": 0.9, "2": 0.1}), ("]}", {})]
+    # The answer's text is the part after </think>, and one character where a server lists three tokens.
+    reasoning = ("<think>Image 2 is better</think>", {})
+    halves = [('{"reason": "', {}), ("\ufffd", {}), ("\ufffd", {}), ("\ufffd", {}), ('", ', {})]
+    assert probability_first(_tokens(reasoning, *halves, *rank)) == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize(

@@ -93,12 +93,13 @@ def check_ranks(ranks: Sequence[object], n: int, *, ties: bool) -> tuple[int, ..
     return whole
 
 
-def probability_first(text: str, tokens: Sequence[Token]) -> float | None:
+def probability_first(tokens: Sequence[Token]) -> float | None:
     """P(the image shown first is ranked 1) of a pair, from the log-probabilities of the first rank's token.
 
     p = P("1") / (P("1") + P("2")); None when the server gave no log-probabilities for that token.
     """
-    digit = _rank_position(text)
+    # Not in the answer's own text: servers list the tokens of hidden reasoning too, and halves of characters.
+    digit = _rank_position("".join(token.text for token in tokens))
     if digit is None:
         return None
     start = 0

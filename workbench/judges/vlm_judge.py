@@ -107,7 +107,7 @@ class RankingJudge:
             return failed(failure)
         ranking: Ranking = reply.value
         ranks = to_dataset_order(ranking.ranks, order)
-        probability = probability_first(reply.text, reply.tokens) if reply.tokens else None
+        probability = probability_first(reply.tokens)
         if probability is not None and ranking.ranks[0] != 1:
             probability = 1 - probability
         return Verdict(
