@@ -196,7 +196,7 @@ def run(
     outputs: Outputs = Path("outputs"),
 ) -> None:
     """Execute a notebook into a run folder; -p NAME VALUE, any number of times, sets its parameters."""
-    from workbench.runs.notebook import run_notebook
+    from workbench.runs.notebook import CellFailed, run_notebook
 
     options = {
         "base_url": base_url,
@@ -208,7 +208,10 @@ def run(
     }
     given = [(name, json.dumps(value)) for name, value in options.items() if value is not None]
     given += _name_value_pairs(context.args)
-    print(f"run folder: {run_notebook(notebook, given, file, out=out, outputs=outputs)}")
+    try:
+        print(f"run folder: {run_notebook(notebook, given, file, out=out, outputs=outputs)}")
+    except CellFailed as error:
+        sys.exit(f"workbench: {error}")
 
 
 @serve.command("shapes")
@@ -217,8 +220,8 @@ def serve_shapes(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8777,
 ) -> None:
     """Serve the judge of a shapes world on loopback until interrupted."""
-    from workbench.shapes.server import serve as serve_world
-    from workbench.shapes.settings import JudgeSettings
+    from workbench.shapes.judge.server import serve as serve_world
+    from workbench.shapes.judge.settings import JudgeSettings
 
     serve_world(JudgeSettings.load(world or Path("data/shapes/t2i")), port=port)
 

@@ -14,7 +14,7 @@ import pytest
 from workbench.induction.events import read_events
 from workbench.rubrics.files import load_rubric
 from workbench.runs.manifest import read_manifest
-from workbench.runs.notebook import run_notebook
+from workbench.runs.notebook import CellFailed, run_notebook
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -227,13 +227,13 @@ def test_a_failing_cell_raises_and_leaves_the_notebook_so_far(traces, tmp_path):
         "raise RuntimeError('the disk is on fire')",
         "print('never')",
     )
-    with pytest.raises(papermill.PapermillExecutionError, match="the disk is on fire"):
+    with pytest.raises(CellFailed, match="the disk is on fire"):
         run_notebook(notebook, [("depth", "3")], out=tmp_path / "run")
     left = Executed(tmp_path / "run", tmp_path)
     assert left.printed() == "reached 3\n"
     assert "the disk is on fire" in left.file.read_text()
     manifest = read_manifest(left.run)
-    assert (manifest.status, manifest.problem) == ("failed", "PapermillExecutionError")
+    assert (manifest.status, manifest.problem) == ("failed", "CellFailed")
     assert traces.gone(), traces.running()
 
 

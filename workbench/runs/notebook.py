@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 EXECUTED = "notebook.ipynb"
 
 
+class CellFailed(RuntimeError):
+    """A cell of an executed notebook raised."""
+
+
 def run_notebook(
     notebook: Path,
     given: Iterable[tuple[str, str]],
@@ -33,7 +37,7 @@ def run_notebook(
     - `out`: the run folder; without it one under `outputs` named after its inputs.
 
     Raises `ValueError` for a parameter the notebook does not have or of another type than its default, and
-    `papermill.PapermillExecutionError` when a cell fails; the notebook as far as it came is in the folder.
+    `CellFailed` when a cell does; the notebook as far as it came is in the folder.
     """
     import papermill
 
@@ -47,17 +51,23 @@ def run_notebook(
     }
     path = out or Path(outputs) / run_id("run", (notebook.stem,), inputs)
     with RunFolder.open(path, inputs, kind="notebook") as run, _private_kernel() as kernel:
-        papermill.execute_notebook(
-            notebook,
-            run.path / EXECUTED,
-            parameters=parameters,
-            cwd=str(Path.cwd()),
-            # Widget state would make exporters ask a CDN for its viewer, and bloats the file.
-            store_widget_state=False,
-            progress_bar=False,
-            # A kernel manager of ours would make papermill leave the kernel and its sockets open.
-            config=kernel,
-        )
+        try:
+            papermill.execute_notebook(
+                notebook,
+                run.path / EXECUTED,
+                parameters=parameters,
+                cwd=str(Path.cwd()),
+                # Widget state would make exporters ask a CDN for its viewer, and bloats the file.
+                store_widget_state=False,
+                progress_bar=False,
+                # A kernel manager of ours would make papermill leave the kernel and its sockets open.
+                config=kernel,
+            )
+        except papermill.PapermillExecutionError as error:
+            raise CellFailed(
+                f"{notebook}, cell {error.exec_count}: {error.ename}: {error.evalue}\n"
+                f"The notebook as far as it came is {run.path / EXECUTED}; the same command goes on from its answers."
+            ) from error
     return path
 
 
