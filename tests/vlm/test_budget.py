@@ -85,6 +85,8 @@ def test_the_users_prices_come_first() -> None:
     assert find_price(Endpoint("https://api.example.com/v1", "mine")) == Price(input=1.5, output=2)
     assert find_price(remote) == Price(input=9, output=9) != shipped
     assert find_price(Endpoint("http://[::1]:8000/v1", "anything")) == Price(input=0, output=0)
+    # A proxy on this machine passes questions on to a provider who bills; a price the user wrote down is meant.
+    assert find_price(Endpoint("http://127.0.0.1:4000/v1", "mine")) == Price(input=1.5, output=2)
 
 
 @pytest.mark.parametrize("text", ["m: 3", "m: {input: -1, output: 1}", "m: {in: 1, out: 2}", "- list", "m: ["])

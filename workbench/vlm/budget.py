@@ -170,12 +170,14 @@ def image_tokens(size: tuple[int, int]) -> int:
 
 
 def find_price(endpoint: Endpoint) -> Price | None:
-    """The model's price: 0 on this machine, else from the user's file, else as shipped; None if unknown."""
-    own = user_prices()
-    prices = _read(Path(str(files("workbench.vlm") / "prices.yaml")))
-    if own.is_file():
-        prices |= _read(own)
-    return Price(input=0, output=0) if endpoint.is_loopback else prices.get(endpoint.model)
+    """The model's price: from the user's file, else 0 on this machine, else as shipped; None if unknown."""
+    # The user's comes first: behind a port of this machine may be a proxy to a provider who bills.
+    own = _read(user_prices()) if user_prices().is_file() else {}
+    if endpoint.model in own:
+        return own[endpoint.model]
+    if endpoint.is_loopback:
+        return Price(input=0, output=0)
+    return _read(Path(str(files("workbench.vlm") / "prices.yaml"))).get(endpoint.model)
 
 
 def user_prices() -> Path:
