@@ -44,8 +44,8 @@ def connect(
 
 
 def _start_world(world: Path) -> tuple[str, str]:
-    from workbench.shapes.server import running_server
-    from workbench.shapes.settings import JudgeSettings
+    from workbench.shapes.judge.server import running_server
+    from workbench.shapes.judge.settings import JudgeSettings
 
     settings = JudgeSettings.load(world)
     return _servers.enter_context(running_server(settings)), settings.model_id

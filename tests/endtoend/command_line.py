@@ -13,9 +13,9 @@ from typing import Any
 
 from faulty_server import FaultyServer, Received, Step
 
-from workbench.shapes.chat import RequestRefused
-from workbench.shapes.server import Brain
-from workbench.shapes.settings import JudgeSettings
+from workbench.shapes.judge.chat import RequestRefused
+from workbench.shapes.judge.server import Brain
+from workbench.shapes.judge.settings import JudgeSettings
 
 COMMAND = [sys.executable, "-m", "workbench.cli"]
 

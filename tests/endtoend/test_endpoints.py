@@ -30,8 +30,8 @@ from command_line import (
 )
 from faulty_server import FaultyServer, Received, Step, answer, status
 
-from workbench.shapes.server import running_server
-from workbench.shapes.settings import perfect
+from workbench.shapes.judge.server import running_server
+from workbench.shapes.judge.settings import perfect
 
 JUDGE = ShapesScript(perfect("t2i"), delay_s=0.01)
 

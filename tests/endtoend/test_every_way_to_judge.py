@@ -11,8 +11,8 @@ import pytest
 from command_line import ShapesScript, asked, counted, done, message, results, take, workbench
 from faulty_server import FaultyServer, Received, Step, answer
 
-from workbench.shapes.server import running_server
-from workbench.shapes.settings import perfect
+from workbench.shapes.judge.server import running_server
+from workbench.shapes.judge.settings import perfect
 from workbench.shapes.world import make_world
 
 RUBRIC = """\

@@ -22,7 +22,7 @@ from command_line import (
 )
 from faulty_server import FaultyServer
 
-from workbench.shapes.settings import JudgeSettings
+from workbench.shapes.judge.settings import JudgeSettings
 
 IN_FLIGHT = 4
 

@@ -27,7 +27,7 @@ from command_line import (
 )
 from faulty_server import FaultyServer
 
-from workbench.shapes.settings import perfect
+from workbench.shapes.judge.settings import perfect
 
 JUDGE = ShapesScript(perfect("t2i"), delay_s=0.02)
 IN_FLIGHT = 4

@@ -5,9 +5,9 @@ import pytest
 
 from workbench.pairs.comparison import Task
 from workbench.shapes.attributes import ATTRIBUTES_EDIT, ATTRIBUTES_T2I, attributes
-from workbench.shapes.reader import read_criterion
+from workbench.shapes.judge.reader import read_criterion
+from workbench.shapes.judge.settings import Vocabulary
 from workbench.shapes.rule import Condition, HiddenRule, sample_rule
-from workbench.shapes.settings import Vocabulary
 
 TASKS: tuple[Task, ...] = ("t2i", "edit")
 

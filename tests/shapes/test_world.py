@@ -8,9 +8,9 @@ import pytest
 
 from workbench.pairs.comparison import Task
 from workbench.pairs.loading import load
+from workbench.shapes.judge.settings import JudgeSettings
 from workbench.shapes.rule import HiddenRule
 from workbench.shapes.sampling import sample_pairs, sample_world
-from workbench.shapes.settings import JudgeSettings
 from workbench.shapes.world import WORLD_SCHEMA, make_world, write_parquet
 
 TASKS: tuple[Task, ...] = ("t2i", "edit")

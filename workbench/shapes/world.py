@@ -12,10 +12,10 @@ from workbench.pairs.atomic import replacing
 from workbench.pairs.comparison import Comparison, Task
 from workbench.pairs.writing import write_jsonl
 from workbench.shapes.exemplars import write_exemplars
+from workbench.shapes.judge.settings import SETTINGS_FILE, sample_settings
 from workbench.shapes.render import render
 from workbench.shapes.sampling import ShapePair, World, sample_pairs, sample_world
 from workbench.shapes.scene import Scene
-from workbench.shapes.settings import SETTINGS_FILE, sample_settings
 
 WORLD_FILE = "world.json"
 WORLD_SCHEMA = "workbench.world/1"

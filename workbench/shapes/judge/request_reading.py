@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from workbench.pairs.comparison import Task
-from workbench.shapes.chat import ChatBody, ImagePart, Message, RequestRefused, TextPart
-from workbench.shapes.eyes import Eyes, Seen
 from workbench.shapes.grammar import find_prompt
 from workbench.shapes.instructions import find_instruction
-from workbench.shapes.rubric_text import WrittenCriterion, find_criteria, numbered_criteria
+from workbench.shapes.judge.chat import ChatBody, ImagePart, Message, RequestRefused, TextPart
+from workbench.shapes.judge.eyes import Eyes, Seen
+from workbench.shapes.judge.rubric_text import WrittenCriterion, find_criteria, numbered_criteria
 
 Kind = Literal["rank", "score", "rubrics", "categories", "free"]
 KINDS: tuple[Kind, ...] = ("categories", "rubrics", "rank", "score")

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from workbench.shapes import mind
 from workbench.shapes.attributes import attributes
-from workbench.shapes.chat import AnswerToken, split_tokens
-from workbench.shapes.eyes import Eyes
-from workbench.shapes.grouping import group_criteria
-from workbench.shapes.reader import Reading, read_criterion
-from workbench.shapes.reasons import describe, explain_ranks, reason_for_ranks
-from workbench.shapes.request_reading import Asked
-from workbench.shapes.settings import JudgeSettings
-from workbench.shapes.writer import Evidence, mentions, write_criteria, writer_words
+from workbench.shapes.judge import mind
+from workbench.shapes.judge.chat import AnswerToken, split_tokens
+from workbench.shapes.judge.eyes import Eyes
+from workbench.shapes.judge.grouping import group_criteria
+from workbench.shapes.judge.reader import Reading, read_criterion
+from workbench.shapes.judge.reasons import describe, explain_ranks, reason_for_ranks
+from workbench.shapes.judge.request_reading import Asked
+from workbench.shapes.judge.settings import JudgeSettings
+from workbench.shapes.judge.writer import Evidence, mentions, write_criteria, writer_words
 
 REFUSAL = "I'm sorry, but I can't help with that request."
 EXEMPLAR_WEIGHT = 0.5

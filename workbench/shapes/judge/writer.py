@@ -12,8 +12,8 @@ from numpy.random import Generator
 
 from workbench.pairs.comparison import Task
 from workbench.shapes.attributes import attributes
-from workbench.shapes.reader import keep_known, read_criterion
-from workbench.shapes.settings import JudgeSettings, Vocabulary
+from workbench.shapes.judge.reader import keep_known, read_criterion
+from workbench.shapes.judge.settings import JudgeSettings, Vocabulary
 
 NOTICEABLE = 0.05
 """Smaller differences between candidates are not written about."""
@@ -106,7 +106,7 @@ def phrase(attribute: str, sign: int, vocabulary: Vocabulary, rng: Generator) ->
 def writer_words() -> dict[str, Any]:
     """The writer's sentences and synonyms."""
     words: dict[str, Any] = yaml.safe_load(
-        files("workbench.shapes").joinpath("writer_words.yaml").read_text(encoding="utf-8")
+        files("workbench.shapes.judge").joinpath("writer_words.yaml").read_text(encoding="utf-8")
     )
     return words
 

@@ -24,11 +24,11 @@ import tornado.httpserver
 import tornado.netutil
 import tornado.web
 
-from workbench.shapes.answering import Sampling, answer
-from workbench.shapes.chat import AnswerToken, ChatBody, RequestRefused, choice, read_body
-from workbench.shapes.eyes import Eyes
-from workbench.shapes.request_reading import Asked, read_request
-from workbench.shapes.settings import SERVER_VERSION, JudgeSettings
+from workbench.shapes.judge.answering import Sampling, answer
+from workbench.shapes.judge.chat import AnswerToken, ChatBody, RequestRefused, choice, read_body
+from workbench.shapes.judge.eyes import Eyes
+from workbench.shapes.judge.request_reading import Asked, read_request
+from workbench.shapes.judge.settings import SERVER_VERSION, JudgeSettings
 
 LOOPBACK = "127.0.0.1"
 MOST_BYTES = 256 * 1024 * 1024
@@ -194,7 +194,10 @@ def running_server(
         "image_root": str(image_root) if image_root else None,
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "workbench.shapes.server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "workbench.shapes.judge.server"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdin is not None
     assert process.stdout is not None

@@ -24,8 +24,8 @@ from openai import OpenAI
 
 from workbench.shapes.defects import draw_candidate
 from workbench.shapes.grammar import parse_prompt
-from workbench.shapes.server import running_server
-from workbench.shapes.settings import JudgeSettings, perfect
+from workbench.shapes.judge.server import running_server
+from workbench.shapes.judge.settings import JudgeSettings, perfect
 
 
 def test_sampling_needs_a_temperature_and_follows_the_seed(connect: Connect, flawed_settings: JudgeSettings) -> None:

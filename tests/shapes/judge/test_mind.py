@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.shapes import mind
 from workbench.shapes.attributes import ATTRIBUTES_T2I
-from workbench.shapes.reader import Reading, read_criterion
-from workbench.shapes.settings import JudgeSettings, perfect, sample_settings
+from workbench.shapes.judge import mind
+from workbench.shapes.judge.reader import Reading, read_criterion
+from workbench.shapes.judge.settings import JudgeSettings, perfect, sample_settings
 
 RELEVANT = "count"
 DISTRACTORS = [name for name in ATTRIBUTES_T2I if name not in (RELEVANT, "leftward")]

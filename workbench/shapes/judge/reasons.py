@@ -10,11 +10,11 @@ import yaml
 
 from workbench.pairs.comparison import Task
 from workbench.shapes.attributes import attributes
-from workbench.shapes.eyes import Seen
 from workbench.shapes.grammar import COUNTS, parse_prompt
-from workbench.shapes.mind import Attention, Percept, noticed
+from workbench.shapes.judge.eyes import Seen
+from workbench.shapes.judge.mind import Attention, Percept, noticed
+from workbench.shapes.judge.settings import JudgeSettings
 from workbench.shapes.scene import PlacedShape
-from workbench.shapes.settings import JudgeSettings
 
 MOST_CITED = 2
 CITABLE = 0.02
@@ -88,6 +88,6 @@ def _some(n: int, color: str, shape: str) -> str:
 
 @cache
 def _sentences() -> dict[str, dict[str, str]]:
-    text = files("workbench.shapes").joinpath("reason_words.yaml").read_text(encoding="utf-8")
+    text = files("workbench.shapes.judge").joinpath("reason_words.yaml").read_text(encoding="utf-8")
     sentences: dict[str, dict[str, str]] = yaml.safe_load(text)
     return sentences

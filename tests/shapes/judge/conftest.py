@@ -7,8 +7,8 @@ import pytest
 from judge_client import Client, Connect
 from openai import OpenAI
 
-from workbench.shapes.server import running_server
-from workbench.shapes.settings import JudgeSettings, perfect, sample_settings
+from workbench.shapes.judge.server import running_server
+from workbench.shapes.judge.settings import JudgeSettings, perfect, sample_settings
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from judge_client import (
 
 from workbench.shapes.defects import draw_candidate
 from workbench.shapes.grammar import parse_prompt
-from workbench.shapes.settings import JudgeSettings, WriterHabits, perfect
+from workbench.shapes.judge.settings import JudgeSettings, WriterHabits, perfect
 
 
 def test_the_right_rubric_makes_a_perfect_judge_right(plain: Client) -> None:

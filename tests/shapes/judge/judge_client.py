@@ -15,9 +15,9 @@ from openai.types.chat import ChatCompletion
 from workbench.shapes.attributes import satisfaction
 from workbench.shapes.defects import defects_t2i, draw_candidate
 from workbench.shapes.grammar import parse_prompt
+from workbench.shapes.judge.settings import JudgeSettings
 from workbench.shapes.render import render
 from workbench.shapes.scene import Scene, exact
-from workbench.shapes.settings import JudgeSettings
 
 PROMPTS = ("two red circles left of a blue star", "three green squares above a purple diamond", "four yellow stars")
 JUDGE = (

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from workbench.pairs.comparison import Task
 from workbench.shapes.attributes import attributes
-from workbench.shapes.reader import Reading
-from workbench.shapes.settings import JudgeSettings
+from workbench.shapes.judge.reader import Reading
+from workbench.shapes.judge.settings import JudgeSettings
 
 Array = NDArray[np.float64]
 

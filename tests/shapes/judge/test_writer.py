@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from workbench.shapes.attributes import ATTRIBUTES_T2I
-from workbench.shapes.grouping import group_criteria
-from workbench.shapes.reader import read_criterion
-from workbench.shapes.settings import JudgeSettings, Vocabulary, WriterHabits, perfect
-from workbench.shapes.writer import Evidence, mentions, write_criteria
+from workbench.shapes.judge.grouping import group_criteria
+from workbench.shapes.judge.reader import read_criterion
+from workbench.shapes.judge.settings import JudgeSettings, Vocabulary, WriterHabits, perfect
+from workbench.shapes.judge.writer import Evidence, mentions, write_criteria
 
 FULL = Vocabulary()
 

@@ -13,7 +13,7 @@ from workbench.pairs.comparison import Task
 from workbench.pairs.images import decode
 from workbench.pairs.sources import ImageError
 from workbench.shapes.attributes import STYLE, attributes, satisfaction
-from workbench.shapes.chat import RequestRefused
+from workbench.shapes.judge.chat import RequestRefused
 from workbench.shapes.measure import observe
 from workbench.shapes.scene import Observation
 

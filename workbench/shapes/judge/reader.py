@@ -12,7 +12,7 @@ import yaml
 
 from workbench.pairs.comparison import Task
 from workbench.shapes.attributes import attributes
-from workbench.shapes.settings import Vocabulary
+from workbench.shapes.judge.settings import Vocabulary
 
 NEGATION_REACH = 8
 """How many words a negation reaches, if no stop comes first."""
@@ -138,7 +138,7 @@ def _match(tokens: list[str], start: int, cues: Mapping[str, tuple[_Cue, ...]]) 
 @cache
 def _words() -> dict[str, Any]:
     words: dict[str, Any] = yaml.safe_load(
-        files("workbench.shapes").joinpath("reader_words.yaml").read_text(encoding="utf-8")
+        files("workbench.shapes.judge").joinpath("reader_words.yaml").read_text(encoding="utf-8")
     )
     return words
 

@@ -3,10 +3,10 @@
 import pytest
 
 from workbench.rubrics.rubric import Criterion, Level, Rubric, Theme
-from workbench.shapes.chat import ChatBody, RequestRefused, read_body, split_tokens
-from workbench.shapes.eyes import Eyes
-from workbench.shapes.request_reading import Asked, read_request
-from workbench.shapes.rubric_text import find_criteria
+from workbench.shapes.judge.chat import ChatBody, RequestRefused, read_body, split_tokens
+from workbench.shapes.judge.eyes import Eyes
+from workbench.shapes.judge.request_reading import Asked, read_request
+from workbench.shapes.judge.rubric_text import find_criteria
 
 
 def asked(system: str, user: str, **fields: object) -> Asked:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.shapes.settings import JudgeSettings, Vocabulary, perfect, sample_settings
+from workbench.shapes.judge.settings import JudgeSettings, Vocabulary, perfect, sample_settings
 
 
 def test_settings_survive_json_and_refuse_what_they_do_not_know() -> None:

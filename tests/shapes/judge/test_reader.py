@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from workbench.shapes.attributes import attributes
-from workbench.shapes.reader import read_criterion
+from workbench.shapes.judge.reader import read_criterion
+from workbench.shapes.judge.settings import Vocabulary
+from workbench.shapes.judge.writer import phrase, writer_words
 from workbench.shapes.rule import CLAUSES
-from workbench.shapes.settings import Vocabulary
-from workbench.shapes.writer import phrase, writer_words
 
 FULL = Vocabulary()
 
@@ -70,7 +70,7 @@ def test_the_oracles_words_are_read_with_their_direction() -> None:
 
 
 def test_leftward_is_beyond_words() -> None:
-    words = yaml.safe_load(files("workbench.shapes").joinpath("reader_words.yaml").read_text(encoding="utf-8"))
+    words = yaml.safe_load(files("workbench.shapes.judge").joinpath("reader_words.yaml").read_text(encoding="utf-8"))
     assert "leftward" not in words["cues"]
     assert "leftward" not in words["weak_cues"]
     assert "leftward" not in writer_words()["attributes"]
@@ -97,7 +97,7 @@ def _three_words(text: str) -> set[str]:
 
 
 def test_reader_and_writer_share_no_phrase() -> None:
-    reader = yaml.safe_load(files("workbench.shapes").joinpath("reader_words.yaml").read_text(encoding="utf-8"))
+    reader = yaml.safe_load(files("workbench.shapes.judge").joinpath("reader_words.yaml").read_text(encoding="utf-8"))
     cues = [cue for poles in reader["cues"].values() for listed in poles.values() for cue in listed]
     cues += [cue for name in ("negations", "no_negations", "wrong_words", "fidelity_words") for cue in reader[name]]
     read = set().union(*(_three_words(cue.replace("*", "")) for cue in cues))

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from workbench.pairs.comparison import Task
-from workbench.shapes.reader import read_criterion
-from workbench.shapes.settings import Vocabulary
-from workbench.shapes.writer import theme_name, writer_words
+from workbench.shapes.judge.reader import read_criterion
+from workbench.shapes.judge.settings import Vocabulary
+from workbench.shapes.judge.writer import theme_name, writer_words
 
 MOST_TIPS = 4
 ALIKE = 0.6
