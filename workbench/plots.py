@@ -4,6 +4,7 @@ Every figure says in its title when its numbers come from the embedded world (`s
 """
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Protocol
 
 import plotly.graph_objects as go
@@ -14,7 +15,6 @@ from workbench.evaluation.results import Accuracy
 # Okabe and Ito's palette, in the order that keeps neighbours apart; readable on white and on dark backgrounds.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
-
 
 _AXIS = {"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "automargin": True}
 
@@ -42,13 +42,8 @@ def use_template() -> None:
             colorway=COLORS,
             margin={"l": 16, "r": 16, "t": 64, "b": 48},
             title={"x": 0, "xanchor": "left", "font": {"size": 16}},
-            xaxis={
-                "title": {"font": {"size": 13}},
-                "gridcolor": "rgba(128,128,128,0.25)",
-                "zeroline": False,
-                "automargin": True,
-            },
-            yaxis={"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "automargin": True},
+            xaxis={"title": {"font": {"size": 13}}, **_AXIS},
+            yaxis=_AXIS,
             legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
             hoverlabel={"font": {"family": "system-ui, sans-serif"}},
         )
@@ -64,14 +59,14 @@ def accuracy_figure(judges: Mapping[str, Accuracy], title: str, *, synthetic: bo
     figure = go.Figure()
     for i, (judge, accuracy) in enumerate(judges.items()):
         points = [getattr(accuracy, label) for label in labels]
-        # Judges sit side by side within each row, the first on top.
-        offset = (len(judges) - 1) / 2 - i
-        rows = [len(points) - 1 - row + 0.22 * offset for row in range(len(points))]
+        # Judges sit side by side within each row, the first on top; many of them closer together.
+        offset = min(0.22, 0.8 / len(judges)) * ((len(judges) - 1) / 2 - i)
+        rows = [len(points) - 1 - row + offset for row in range(len(points))]
         figure.add_trace(_points(judge, points, rows, i, "{:.1%}"))
     figure.update_yaxes(tickvals=list(range(len(labels)))[::-1], ticktext=labels, range=[-0.6, len(labels) - 0.4])
     figure.update_xaxes(tickformat=".0%", title="agreement with people (95% interval; dotted: chance)")
     figure.add_vline(x=0.5, line={"dash": "dot", "color": "#888"})
-    figure.update_layout(title=_title(title, synthetic), height=420)
+    figure.update_layout(title=_title(title, synthetic), height=max(420, 120 + 80 * len(judges)))
     return figure
 
 
@@ -80,8 +75,10 @@ def difference_figure(differences: Mapping[str, Interval], title: str, axis: str
     figure = go.Figure()
     rows = [float(len(differences) - 1 - row) for row in range(len(differences))]
     figure.add_trace(_points("", list(differences.values()), rows, 0, "{:+.1%}"))
-    figure.update_yaxes(tickvals=rows, ticktext=list(differences), range=[-0.6, len(differences) - 0.4])
-    figure.update_xaxes(tickformat="+.0%", title=f"{axis} (95% interval)")
+    figure.update_yaxes(
+        tickvals=rows, ticktext=[_plain(name) for name in differences], range=[-0.6, len(differences) - 0.4]
+    )
+    figure.update_xaxes(tickformat="+.0%", title=f"{_plain(axis)} (95% interval)")
     figure.add_vline(x=0, line={"dash": "dot", "color": "#888"})
     figure.update_layout(title=_title(title, synthetic), height=150 + 46 * max(len(differences), 1), showlegend=False)
     return figure
@@ -92,7 +89,7 @@ def strata_figure(strata: Mapping[str, Interval], title: str, *, synthetic: bool
     figure = go.Figure()
     rows = [float(len(strata) - 1 - row) for row in range(len(strata))]
     figure.add_trace(_points("", list(strata.values()), rows, 0, "{:.1%}"))
-    labels = [f"{name} (n = {estimate.n})" for name, estimate in strata.items()]
+    labels = [f"{_plain(name)} (n = {estimate.n})" for name, estimate in strata.items()]
     figure.update_yaxes(tickvals=rows, ticktext=labels, range=[-0.6, len(strata) - 0.4])
     figure.update_xaxes(tickformat=".0%", title="agreement with people (95% interval; dotted: chance)")
     figure.add_vline(x=0.5, line={"dash": "dot", "color": "#888"})
@@ -105,7 +102,7 @@ def counts_figure(counts: Mapping[str, int], title: str, axis: str, *, synthetic
     figure = go.Figure(
         go.Bar(
             x=list(counts.values()),
-            y=list(counts),
+            y=[_plain(name) for name in counts],
             orientation="h",
             text=[str(count) for count in counts.values()],
             textposition="outside",
@@ -114,13 +111,18 @@ def counts_figure(counts: Mapping[str, int], title: str, axis: str, *, synthetic
         )
     )
     figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(title=axis)
+    figure.update_xaxes(title=_plain(axis))
     figure.update_layout(title=_title(title, synthetic), height=150 + 36 * max(len(counts), 1))
     return figure
 
 
 def _title(title: str, synthetic: bool) -> str:
-    return f"{title} (synthetic)" if synthetic else title
+    return f"{_plain(title)} (synthetic)" if synthetic else _plain(title)
+
+
+def _plain(text: str) -> str:
+    """Plotly draws a few tags, links among them; names come from files."""
+    return escape(text, quote=False)
 
 
 def _points(name: str, points: Sequence[Interval], rows: Sequence[float], index: int, number: str) -> go.Scatter:
@@ -129,7 +131,7 @@ def _points(name: str, points: Sequence[Interval], rows: Sequence[float], index:
         (p.value, *p.ci95, p.n, row) for p, row in zip(points, rows, strict=True) if p.value is not None and p.ci95
     ]
     return go.Scatter(
-        name=name,
+        name=_plain(name),
         x=[value for value, *_ in known],
         y=[row for *_, row in known],
         mode="markers",
@@ -142,7 +144,7 @@ def _points(name: str, points: Sequence[Interval], rows: Sequence[float], index:
             "thickness": 2,
         },
         hovertext=[
-            f"{name} {number.format(value)} ({number.format(low)} to {number.format(high)}), n = {n}"
+            f"{_plain(name)} {number.format(value)} ({number.format(low)} to {number.format(high)}), n = {n}"
             for value, low, high, n, _ in known
         ],
         hoverinfo="text",

@@ -69,7 +69,9 @@ def _verdict(record: VerdictRecord) -> str:
 
 def _text(text: str) -> str:
     cut = text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + " … (cut)"
-    return f"<bdi>{escape(cut)}</bdi>"
+    # Half of a surrogate pair, which JSON can hold and no file of text can, would keep the notebook from being saved.
+    whole = cut.encode("utf-8", "replace").decode("utf-8")
+    return f"<bdi>{escape(whole)}</bdi>"
 
 
 def preview(source: ImageSource, side: int) -> str:
