@@ -84,10 +84,10 @@ async def _guarded(name: str, check: Callable[[VlmClient], Awaitable[Check]], cl
 
 
 async def _vision(client: VlmClient) -> Check:
-    """Two images at once, of which one shows what the prompt asks for."""
-    reply = await client.ask(_request(client, sample=0))
-    right = reply.value.ranks == (1, 2)
-    found = f"takes two images and {'names the right one' if right else 'names the wrong one of two plain squares'}"
+    """Two images at once, of which one shows what the prompt asks for, in both orders: a blind judge gets one right."""
+    replies = [await client.ask(_request(client, sample=0, order=order)) for order in ((0, 1), (1, 0))]
+    right = [reply.value.ranks for reply in replies] == [(1, 2), (2, 1)]
+    found = f"takes two images and {'names' if right else 'does not name'} the right one of two in both orders"
     return Check("vision", "ok" if right else "note", found, "" if right else "do not trust this model as a judge")
 
 
@@ -118,10 +118,10 @@ async def _latency(client: VlmClient) -> Check:
     return Check("latency", "ok", f"{seconds * 1e3:.0f} ms a call, one at a time")
 
 
-def _request(client: VlmClient, sample: int, *, logprobs: bool = False) -> ChatRequest:
+def _request(client: VlmClient, sample: int, *, order: tuple[int, int] = (0, 1), logprobs: bool = False) -> ChatRequest:
     images = (_square("red"), _square("blue"))
     comparison = Comparison("doctor", "t2i", "a red square", images)
-    request = RankingJudge(client, soft=logprobs).request(comparison, (0, 1), sample)
+    request = RankingJudge(client, soft=logprobs).request(comparison, order, sample)
     return ChatRequest(request.system, request.content, rank_answer(2), logprobs, sample)
 
 
