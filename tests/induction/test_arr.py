@@ -11,6 +11,7 @@ from workbench.induction.exemplars import Exemplar, load_exemplars
 from workbench.pairs.comparison import Comparison
 from workbench.vlm.errors import NoAnswer, StopRun
 from workbench.vlm.request import ChatRequest, Reply
+from workbench.vlm.settings import Sampling
 
 
 @dataclass
@@ -20,6 +21,7 @@ class ScriptedClient:
     verdicts: list[list[int]]
     categories: dict | None = None
     failing: frozenset[str] = frozenset()
+    sampling: Sampling = field(default_factory=Sampling)
     requests: list[tuple[str, ChatRequest]] = field(default_factory=list)
 
     def identity(self):
@@ -94,6 +96,15 @@ async def test_the_last_revision_is_never_verified_so_a_pair_takes_at_most_two_c
     assert len(dropped) == 1
     assert rubric.provenance["counts"]["kept"] == 1
     assert len(client.requests) <= settings.most_calls(pairs=2)
+
+
+async def test_epochs_above_temperature_0_draw_anew_so_that_a_repeated_question_is_not_answered_from_the_cache():
+    for temperature, samples in ((0.7, [0, 1, 2]), (0.0, [0, 0, 0])):
+        client = ScriptedClient([[2, 1]] * 3, sampling=Sampling(temperature=temperature))
+        with pytest.raises(EmptyRubric):
+            await induce(client, [seed()], ArrSettings(max_epochs=3))
+        assert [request.sample for request in client.asked("rank")] == samples
+        assert [request.sample for request in client.asked("rubrics")] == [0, *samples[:2]]
 
 
 async def test_nothing_kept_is_an_error_that_says_what_to_do():

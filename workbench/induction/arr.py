@@ -162,18 +162,22 @@ class _Recipe:
 
     async def _generate(self, seed: Comparison) -> tuple[str, ...]:
         question = prompt_text(PACKAGE, "question_label", {"ranks": _ranks(seed.ranks)})
-        return await self._write(seed, "generate", question, Event(seed.id, "generated"))
+        return await self._write(seed, "generate", question, Event(seed.id, "generated"), sample=0)
 
     async def _revise(
         self, seed: Comparison, criteria: tuple[str, ...], actual: tuple[int, ...] | None, epoch: int
     ) -> tuple[str, ...]:
         values = {"ranks": _ranks(seed.ranks), "previous": numbered(criteria), "actual": _ranks(actual)}
         question = prompt_text(PACKAGE, "question_feedback", values)
-        return await self._write(seed, "revise", question, Event(seed.id, "revised", epoch))
+        return await self._write(seed, "revise", question, Event(seed.id, "revised", epoch), self._sample(epoch))
 
-    async def _write(self, seed: Comparison, prompt: str, question: str, event: Event) -> tuple[str, ...]:
+    def _sample(self, epoch: int) -> int:
+        """Above temperature 0 an epoch that asks what was asked before draws anew; at 0 it has its answer already."""
+        return epoch if self.client.sampling.temperature > 0 else 0
+
+    async def _write(self, seed: Comparison, prompt: str, question: str, event: Event, sample: int) -> tuple[str, ...]:
         content = show(seed, range(len(seed.images)), question)
-        request = ChatRequest(prompt_text(PACKAGE, prompt, self.values), content, criteria_answer())
+        request = ChatRequest(prompt_text(PACKAGE, prompt, self.values), content, criteria_answer(), sample=sample)
         reply = await self.client.ask(request)
         criteria: Criteria = reply.value
         self.record(
@@ -200,7 +204,8 @@ class _Recipe:
         }
         label = prompt_text(PACKAGE, "question_label", {"ranks": _ranks(seed.ranks)})
         content = show(seed, range(n), f"{label}\n\nRank the {n} images.")
-        request = ChatRequest(prompt_text("workbench.judges", "compare", values), content, rank_answer(n))
+        system = prompt_text("workbench.judges", "compare", values)
+        request = ChatRequest(system, content, rank_answer(n), sample=self._sample(epoch))
         try:
             reply = await self.client.ask(request)
         except InvalidAnswer as failure:
