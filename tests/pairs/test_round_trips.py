@@ -14,13 +14,17 @@ from PIL import Image
 
 from workbench.pairs.aliases import ARR_ONLY
 from workbench.pairs.comparison import Comparison
-from workbench.pairs.identity import dataset_hash
+from workbench.pairs.identity import dataset_identity
 from workbench.pairs.labels import rank_scores
 from workbench.pairs.loading import load
 from workbench.pairs.parquet import write_parquet
 from workbench.pairs.problems import DatasetError, Problem
 from workbench.pairs.sources import ImageError
 from workbench.pairs.writing import write_jsonl
+
+
+def dataset_hash(comparisons) -> str:
+    return dataset_identity("pairs.jsonl", comparisons)["hash"]
 
 
 def png(value: int) -> bytes:

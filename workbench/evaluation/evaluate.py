@@ -10,7 +10,7 @@ from workbench.evaluation.record import ORDERS, Order, VerdictRecord, last_outco
 from workbench.evaluation.results import Results, summarise
 from workbench.judges.verdict import Judge
 from workbench.pairs.comparison import Comparison
-from workbench.pairs.identity import dataset_hashes
+from workbench.pairs.identity import dataset_identity
 from workbench.progress import Progress
 from workbench.rubrics.rubric import Rubric
 from workbench.runs.folder import RunFolder
@@ -80,14 +80,14 @@ async def evaluate(
     and for comparisons no judge can decide.
     """
     _check(comparisons, rubric)
-    name = Path(dataset).parent.name + "-" + Path(dataset).stem
+    identity = dataset_identity(dataset, comparisons, allow_urls=allow_urls)
     inputs = {
-        "dataset": {"name": name, **dataset_hashes(comparisons, allow_urls=allow_urls)},
+        "dataset": identity,
         "rubric": {"name": rubric.name, "hash": rubric.hash} if rubric else None,
         "judge": {"name": judge.name, **judge.identity()},
         "samples": samples,
     }
-    path = out or Path(outputs) / run_id("evaluate", (name, judge.name), inputs)
+    path = out or Path(outputs) / run_id("evaluate", (identity["name"], judge.name), inputs)
     synthetic = str(judge.identity().get("model", "")).startswith(SYNTHETIC_MODELS)
     concurrency = client.limits.concurrency if client else 32
     with RunFolder.open(path, inputs, kind="evaluate", parameters={"concurrency": concurrency}) as run:

@@ -8,7 +8,7 @@ from pathlib import Path
 from workbench.induction.arr import ArrSettings, induce_arr
 from workbench.induction.events import Event, EventLog
 from workbench.pairs.comparison import Comparison
-from workbench.pairs.identity import dataset_hashes
+from workbench.pairs.identity import dataset_identity
 from workbench.progress import Progress
 from workbench.rubrics.files import check_rubric_path, save_rubric
 from workbench.rubrics.rubric import Rubric
@@ -62,10 +62,9 @@ async def induce(
     """
     if out:
         check_rubric_path(out)
-    name = Path(dataset).parent.name + "-" + Path(dataset).stem
-    identity = {"name": name, **dataset_hashes(seeds, allow_urls=allow_urls)}
+    identity = dataset_identity(dataset, seeds, allow_urls=allow_urls)
     inputs = {"dataset": identity, "recipe": "arr", "settings": settings.to_json(), "writer": client.identity()}
-    path = Path(outputs) / run_id("induce", (name,), inputs)
+    path = Path(outputs) / run_id("induce", (identity["name"],), inputs)
     before = replace(client.usage)
     with RunFolder.open(path, inputs, kind="induce", parameters={"dataset_file": dataset}) as run:
         with EventLog(path / "events.jsonl") as log, Progress("inducing", len(seeds), client.usage) as progress:
@@ -75,7 +74,7 @@ async def induce(
                 if event.pair_id and event.step in ("kept", "dropped", "failed"):
                     progress.advance()
 
-            rubric_name = out.stem if out else f"{name}-arr"
+            rubric_name = out.stem if out else f"{identity['name']}-arr"
             induced = await induce_arr(seeds, client, settings, name=rubric_name, record=record)
         rubric = replace(induced, provenance={**induced.provenance, "dataset": identity})
         for file in (path / RUBRIC_FILE, out):

@@ -3,22 +3,23 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 from workbench.pairs.comparison import Comparison, ImageSource
 from workbench.pairs.sources import read_bytes
 
 
-def dataset_hash(comparisons: Iterable[Comparison], *, allow_urls: bool = False) -> str:
-    """SHA-256 of what is compared and how people judged it: task, prompt, image bytes, ranks and scores.
+def dataset_identity(
+    dataset: str | Path, comparisons: Iterable[Comparison], *, allow_urls: bool = False
+) -> dict[str, str]:
+    """`{"name", "hash", "with_ids"}` of the comparisons read from the file `dataset`, for the record of a run.
 
-    Ids, tags, image paths and the order of comparisons do not matter; the order of candidates does, ranks refer to it.
+    - `name`: of the folder and the file. - `hash`: SHA-256 of what is compared and how people judged it: task, prompt,
+      image bytes, ranks and scores. - `with_ids`: the same with the ids, for files that refer to comparisons by id.
+
+    Tags, image paths and the order of comparisons do not matter; the order of candidates does, ranks refer to it.
     Every image is read once. Raises `ImageError` for one that cannot be.
     """
-    return dataset_hashes(comparisons, allow_urls=allow_urls)["hash"]
-
-
-def dataset_hashes(comparisons: Iterable[Comparison], *, allow_urls: bool = False) -> dict[str, str]:
-    """`{"hash", "with_ids"}`: `dataset_hash`, and the same with the ids, for files that refer to comparisons by id."""
     known: dict[str, str] = {}
 
     def hash_image(source: ImageSource | None) -> str | None:
@@ -35,7 +36,8 @@ def dataset_hashes(comparisons: Iterable[Comparison], *, allow_urls: bool = Fals
         seen = [c.task, c.prompt, [hash_image(i) for i in c.images], hash_image(c.source_image), c.ranks, c.scores]
         digests.append(hashlib.sha256(json.dumps(seen).encode()).digest())
         named.append(hashlib.sha256(digests[-1] + c.id.encode()).digest())
-    return {"hash": _joined(digests), "with_ids": _joined(named)}
+    name = f"{Path(dataset).parent.name}-{Path(dataset).stem}"
+    return {"name": name, "hash": _joined(digests), "with_ids": _joined(named)}
 
 
 def _joined(digests: list[bytes]) -> str:
