@@ -9,6 +9,7 @@ from workbench.judges.answers import Ranking, Score, probability_first, rank_ans
 from workbench.judges.messages import basis_text, prompt_text, show, task_text
 from workbench.judges.verdict import Usage, Verdict
 from workbench.pairs.comparison import Comparison, Task
+from workbench.pairs.labels import rank_scores
 from workbench.rubrics.rubric import Rubric
 from workbench.vlm.budget import Estimate
 from workbench.vlm.client import VlmClient
@@ -181,7 +182,7 @@ class ScoringJudge:
         values: list[Score] = [reply.value for reply in answered]
         scores = tuple(value.score for value in values)
         return Verdict(
-            ranks=tuple(1 + sum(other > score for other in scores) for score in scores),
+            ranks=rank_scores(scores),
             scores=scores,
             reason="\n".join(f"Image {i}: {value.reason}" for i, value in enumerate(values, start=1)),
             usage=usage,

@@ -1,6 +1,5 @@
 """What a server says of itself: its models and its version."""
 
-import os
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
@@ -8,6 +7,7 @@ import httpx2
 
 from workbench.vlm.errors import UnknownModel, Unreachable, WrongKey
 from workbench.vlm.settings import Endpoint
+from workbench.vlm.transport import headers
 
 _TIMEOUT_S = 5.0
 
@@ -34,11 +34,9 @@ class Server:
 def look_up(base_url: str, api_key_env: str = "OPENAI_API_KEY") -> Server:
     """Ask a server for its models and version. Raises `Unreachable` or `WrongKey`."""
     shown = Endpoint(base_url, "?", api_key_env).shown
-    key = os.environ.get(api_key_env, "").strip()
-    headers = {"authorization": f"Bearer {key}"} if key else {}
     base = base_url.rstrip("/") + "/"
     try:
-        with httpx2.Client(headers=headers, timeout=_TIMEOUT_S) as client:
+        with httpx2.Client(headers=headers(api_key_env), timeout=_TIMEOUT_S) as client:
             listed = client.get(urljoin(base, "models"))
             if listed.status_code in (401, 403):
                 raise WrongKey(f"{shown} refuses the key in {api_key_env} ({listed.status_code}); set the right one")
