@@ -52,7 +52,8 @@ class Results:
     - `n_missing`: pairs not yet judged in both orders; they are in no estimate that needs both.
     - `accuracy_bounds`: accuracies had every failed verdict been wrong (as counted in `accuracy`), or right.
     - `position_bias`: forward minus reverse accuracy. - `consistency`: the same candidate wins in both orders.
-    - `first_position_rate`: share of verdicts with a winner that name the candidate shown first; 0.5 is unbiased.
+    - `first_position_rate`: of a pair's verdicts with a winner, the share that names the candidate shown first,
+      averaged over pairs; 0.5 is unbiased where candidates are two.
     - `pairwise_agreement`: share of candidate pairs ordered as people did, where there are more than two candidates.
     - `outcomes`: verdicts, two a pair. - `strata_left_out`: tags with too many values to be groups.
     """
