@@ -232,12 +232,17 @@ def shapes_make(
     world: Annotated[int, typer.Option(help="Seed of the world.")],
     task: Annotated[Literal["t2i", "edit"], typer.Option()],
     pairs: Annotated[int, typer.Option(min=1, help="How many pairs.")],
+    test: Annotated[bool, typer.Option("--test", help="Of the prompts kept apart for testing.")] = False,
 ) -> None:
-    """Write a sampled world: pairs.jsonl, images and its judge's settings."""
+    """Write a sampled world: pairs.jsonl, images and its judge's settings.
+
+    Seed pairs unless --test is given: the same world's seed pairs always begin alike, so a rubric induced from some
+    must be evaluated on test pairs.
+    """
     from workbench.shapes.world import make_world
 
-    make_world(world, task, pairs, out)
-    print(f"{pairs} {task} pairs of world {world} in {out}; serve its judge with: workbench serve shapes --world {out}")
+    make_world(world, task, pairs, out, test=test)
+    print(f"{pairs} {task} {'test' if test else 'seed'} pairs of world {world} in {out}; serve its judge with: workbench serve shapes --world {out}")
 
 
 @runs.command("list")
