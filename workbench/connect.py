@@ -18,11 +18,11 @@ def connect(
     model: str = "",
     *,
     world: str | Path | None = None,
-    sampling: Sampling = Sampling(),  # noqa: B008 - frozen
-    limits: Limits = Limits(),  # noqa: B008
+    sampling: Sampling = Sampling(),
+    limits: Limits = Limits(),
     cache: Path | None = None,
     structured: Structured = "auto",
-    images: ImagePolicy = ImagePolicy(),  # noqa: B008
+    images: ImagePolicy = ImagePolicy(),
 ) -> VlmClient:
     """A client of `model` at `base_url`; without a `base_url`, of the judge of a shapes `world`, started here.
 

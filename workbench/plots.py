@@ -17,6 +17,8 @@ COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
 
 _AXIS = {"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "automargin": True}
+_REFERENCE = {"dash": "dot", "color": "#888"}
+_AGREEMENT = "agreement with people (95% interval; dotted: chance)"
 
 
 class Interval(Protocol):
@@ -64,36 +66,28 @@ def accuracy_figure(judges: Mapping[str, Accuracy], title: str, *, synthetic: bo
         rows = [len(points) - 1 - row + offset for row in range(len(points))]
         figure.add_trace(_points(judge, points, rows, i, "{:.1%}"))
     figure.update_yaxes(tickvals=list(range(len(labels)))[::-1], ticktext=labels, range=[-0.6, len(labels) - 0.4])
-    figure.update_xaxes(tickformat=".0%", title="agreement with people (95% interval; dotted: chance)")
-    figure.add_vline(x=0.5, line={"dash": "dot", "color": "#888"})
+    figure.update_xaxes(tickformat=".0%", title=_AGREEMENT)
+    figure.add_vline(x=0.5, line=_REFERENCE)
     figure.update_layout(title=_title(title, synthetic), height=max(420, 120 + 80 * len(judges)))
     return figure
 
 
 def difference_figure(differences: Mapping[str, Interval], title: str, axis: str, *, synthetic: bool) -> go.Figure:
     """Paired differences with intervals, a row each, beside the line of no difference."""
-    figure = go.Figure()
-    rows = [float(len(differences) - 1 - row) for row in range(len(differences))]
-    figure.add_trace(_points("", list(differences.values()), rows, 0, "{:+.1%}"))
-    figure.update_yaxes(
-        tickvals=rows, ticktext=[_plain(name) for name in differences], range=[-0.6, len(differences) - 0.4]
-    )
+    figure = _rows_figure(differences, "{:+.1%}", row_height=46)
     figure.update_xaxes(tickformat="+.0%", title=f"{_plain(axis)} (95% interval)")
-    figure.add_vline(x=0, line={"dash": "dot", "color": "#888"})
-    figure.update_layout(title=_title(title, synthetic), height=150 + 46 * max(len(differences), 1), showlegend=False)
+    figure.add_vline(x=0, line=_REFERENCE)
+    figure.update_layout(title=_title(title, synthetic))
     return figure
 
 
 def strata_figure(strata: Mapping[str, Interval], title: str, *, synthetic: bool) -> go.Figure:
     """Accuracy with its interval within each group of pairs, the number of pairs beside the group's name."""
-    figure = go.Figure()
-    rows = [float(len(strata) - 1 - row) for row in range(len(strata))]
-    figure.add_trace(_points("", list(strata.values()), rows, 0, "{:.1%}"))
-    labels = [f"{_plain(name)} (n = {estimate.n})" for name, estimate in strata.items()]
-    figure.update_yaxes(tickvals=rows, ticktext=labels, range=[-0.6, len(strata) - 0.4])
-    figure.update_xaxes(tickformat=".0%", title="agreement with people (95% interval; dotted: chance)")
-    figure.add_vline(x=0.5, line={"dash": "dot", "color": "#888"})
-    figure.update_layout(title=_title(title, synthetic), height=150 + 34 * max(len(strata), 1), showlegend=False)
+    named = {f"{name} (n = {estimate.n})": estimate for name, estimate in strata.items()}
+    figure = _rows_figure(named, "{:.1%}", row_height=34)
+    figure.update_xaxes(tickformat=".0%", title=_AGREEMENT)
+    figure.add_vline(x=0.5, line=_REFERENCE)
+    figure.update_layout(title=_title(title, synthetic))
     return figure
 
 
@@ -123,6 +117,16 @@ def _title(title: str, synthetic: bool) -> str:
 def _plain(text: str) -> str:
     """Plotly draws a few tags, links among them; names come from files."""
     return escape(text, quote=False)
+
+
+def _rows_figure(points: Mapping[str, Interval], number: str, row_height: int) -> go.Figure:
+    """One labelled row for each number, the first on top; `number` formats it."""
+    rows = [float(len(points) - 1 - row) for row in range(len(points))]
+    figure = go.Figure(_points("", list(points.values()), rows, 0, number))
+    labels = [_plain(name) for name in points]
+    figure.update_yaxes(tickvals=rows, ticktext=labels, range=[-0.6, len(points) - 0.4])
+    figure.update_layout(height=150 + row_height * max(len(points), 1), showlegend=False)
+    return figure
 
 
 def _points(name: str, points: Sequence[Interval], rows: Sequence[float], index: int, number: str) -> go.Scatter:

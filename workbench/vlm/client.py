@@ -46,12 +46,12 @@ class VlmClient:
     def __init__(
         self,
         endpoint: Endpoint,
-        sampling: Sampling = Sampling(),  # noqa: B008
-        limits: Limits = Limits(),  # noqa: B008
+        sampling: Sampling = Sampling(),
+        limits: Limits = Limits(),
         *,
         cache: Path | None,
         structured: Structured = "auto",
-        images: ImagePolicy = ImagePolicy(),  # noqa: B008
+        images: ImagePolicy = ImagePolicy(),
     ) -> None:
         self.endpoint = endpoint
         self.sampling = sampling
