@@ -242,7 +242,8 @@ def shapes_make(
     from workbench.shapes.world import make_world
 
     make_world(world, task, pairs, out, test=test)
-    print(f"{pairs} {task} {'test' if test else 'seed'} pairs of world {world} in {out}; serve its judge with: workbench serve shapes --world {out}")
+    made = f"{pairs} {task} {'test' if test else 'seed'} pairs of world {world} in {out}"
+    print(f"{made}; serve its judge with: workbench serve shapes --world {out}")
 
 
 @runs.command("list")
