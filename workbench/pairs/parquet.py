@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench.pairs.atomic import replacing
+from workbench.atomic import replacing
 from workbench.pairs.comparison import Comparison, ImageSource
 from workbench.pairs.rows import Row
 from workbench.pairs.sources import is_data_url, read_bytes

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from workbench.pairs.atomic import replacing
+from workbench.atomic import replacing
 from workbench.pairs.comparison import Comparison, ImageSource
 from workbench.pairs.images import inspect
 from workbench.pairs.sources import ImageError, is_data_url, is_url

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from workbench.pairs.atomic import replacing
+from workbench.atomic import replacing
 from workbench.pairs.comparison import Task
 from workbench.pairs.yaml_text import YamlError, compose, construct
 from workbench.rubrics.arr_text import parse_arr_text, to_arr_text

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from workbench.pairs.atomic import replacing
+from workbench.atomic import replacing
 from workbench.vlm.errors import StorageFailed
 
 

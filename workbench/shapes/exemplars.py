@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from workbench.pairs.atomic import replacing
+from workbench.atomic import replacing
 from workbench.shapes.attributes import satisfaction
 from workbench.shapes.rule import CLAUSES
 from workbench.shapes.sampling import ShapePair, World

@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+from workbench.atomic import replacing
 from workbench.pairs import parquet
-from workbench.pairs.atomic import replacing
 from workbench.pairs.comparison import Comparison, Task
 from workbench.pairs.writing import write_jsonl
 from workbench.shapes.exemplars import write_exemplars
