@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.evaluation.statistics import (
+    Estimate,
     bootstrap_bounds,
     difference_bounds,
     exact_mcnemar,
@@ -57,7 +58,7 @@ def test_one_prompt_says_nothing_about_others():
 
 
 def test_nothing_judged_is_not_a_zero():
-    assert proportion([], []).to_json() == {"value": None, "ci95": None, "n": 0}
+    assert proportion([], []) == Estimate(None, None, 0)
     assert mean_difference([], []).value is None
     empty = paired_difference([], [], [])
     assert (empty.value, empty.verdict, empty.n) == (None, "undecided", 0)

@@ -4,8 +4,8 @@ Every function takes one value per pair and one cluster code per pair. Values ma
 evaluation each, so that a simulation runs the very code that an evaluation runs.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,9 +32,6 @@ class Estimate:
     ci95: tuple[float, float] | None
     n: int
 
-    def to_json(self) -> dict[str, Any]:
-        return {"value": self.value, "ci95": None if self.ci95 is None else list(self.ci95), "n": self.n}
-
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -57,9 +54,6 @@ class Difference:
     before: float | None
     after: float | None
     bootstrap95: tuple[float, float] | None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
