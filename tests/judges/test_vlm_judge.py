@@ -137,6 +137,13 @@ async def test_a_soft_verdict_is_the_probability_of_its_winner(answered, order, 
     assert verdict.probability == pytest.approx(0.75)
 
 
+async def test_a_tie_has_no_winner_whose_probability_could_be_told():
+    parts = tokens('{"reason": "", "rank": [', ("1", {"1": LIKELY, "2": UNLIKELY}), ", 1]}")
+    client = ScriptedClient(lambda _: {"reason": "", "rank": [1, 1]}, tokens=parts)
+    verdict = await RankingJudge(client, soft=True, ties=True).compare(PAIR, (0, 1))
+    assert (verdict.outcome, verdict.probability) == ("tie", None)
+
+
 async def test_a_server_without_log_probabilities_gives_hard_verdicts_and_lists_are_never_soft():
     verdict = await RankingJudge(ranks(1, 2), soft=True).compare(PAIR, (0, 1))
     assert (verdict.outcome, verdict.probability) == ("a", None)

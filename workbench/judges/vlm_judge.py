@@ -108,7 +108,8 @@ class RankingJudge:
             return failed(failure)
         ranking: Ranking = reply.value
         ranks = to_dataset_order(ranking.ranks, order)
-        probability = probability_first(reply.tokens)
+        # Under a tie no candidate is ranked first whose probability this could be.
+        probability = probability_first(reply.tokens) if len(set(ranks)) > 1 else None
         if probability is not None and ranking.ranks[0] != 1:
             probability = 1 - probability
         return Verdict(
