@@ -6,11 +6,14 @@ from pathlib import Path
 
 from workbench.vlm.cache import default_path
 from workbench.vlm.client import VlmClient
+from workbench.vlm.errors import StopRun
 from workbench.vlm.server import look_up
 from workbench.vlm.settings import Endpoint, ImagePolicy, Limits, Sampling, Structured
 
 _servers = ExitStack()
 atexit.register(_servers.close)
+_running: dict[str, str] = {}
+"""Base URLs of the judges started here, by model."""
 
 
 def connect(
@@ -27,7 +30,7 @@ def connect(
     """A client of `model` at `base_url`; without a `base_url`, of the judge of a shapes `world`, started here.
 
     - `model`: may be empty where the server has just one.
-    - `world`: a world's folder; its server ends with this process.
+    - `world`: a world's folder; its server is started once and ends with this process.
     - `cache`: the response cache, the one in the user's cache folder unless given.
 
     Raises `ValueError` when there is neither a `base_url` nor a `world`, and `StopRun` when the server cannot be used.
@@ -44,8 +47,19 @@ def connect(
 
 
 def _start_world(world: Path) -> tuple[str, str]:
+    """Base URL and model of a world's judge; one that runs already is shared, as a notebook's cell runs many times."""
     from workbench.shapes.judge.server import running_server
     from workbench.shapes.judge.settings import JudgeSettings
 
     settings = JudgeSettings.load(world)
-    return _servers.enter_context(running_server(settings)), settings.model_id
+    model = settings.model_id
+    if model not in _running or not _serves(_running[model], model):
+        _running[model] = _servers.enter_context(running_server(settings))
+    return _running[model], model
+
+
+def _serves(base_url: str, model: str) -> bool:
+    try:
+        return model in look_up(base_url).models
+    except StopRun:
+        return False
