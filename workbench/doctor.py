@@ -54,7 +54,7 @@ async def check_all(base_url: str, model: str = "") -> list[Check]:
     try:
         server = look_up(base_url)
         chosen = model or server.only_model()
-    except VlmError as error:
+    except (VlmError, ValueError) as error:  # no answer, or an address that is none
         return [*checks, Check("endpoint", "failed", str(error), "start the server, or correct --base-url or the key")]
     version = f", version {server.version}" if server.version else ""
     checks.append(Check("endpoint", "ok", f"{server.base_url} serves {', '.join(server.models)}{version}"))
