@@ -65,8 +65,8 @@ def induce(
     """Induce a rubric from labelled pairs and write it to a file."""
     from workbench.connect import connect
     from workbench.induction.arr import ArrSettings
-    from workbench.induction.exemplars import load_exemplars
     from workbench.induction.induce import induce as induce_rubric
+    from workbench.judges.exemplars import load_exemplars
     from workbench.pairs.loading import load
     from workbench.vlm.settings import ImagePolicy, Sampling
 
@@ -124,7 +124,7 @@ def evaluate(
     """Judge every pair in both orders, write a run folder, and print the table."""
     from workbench.connect import connect
     from workbench.evaluation.evaluate import evaluate as evaluate_judge
-    from workbench.induction.exemplars import exemplars_text, load_exemplars
+    from workbench.judges.exemplars import exemplars_text, load_exemplars
     from workbench.judges.vlm_judge import RankingJudge, ScoringJudge
     from workbench.pairs.loading import load
     from workbench.rubrics.files import load_rubric

@@ -7,7 +7,7 @@ import pytest
 
 from workbench.induction.arr import ArrSettings, EmptyRubric, induce_arr
 from workbench.induction.events import Event, EventLog, read_events
-from workbench.induction.exemplars import Exemplar, load_exemplars
+from workbench.judges.exemplars import Exemplar, load_exemplars
 from workbench.pairs.comparison import Comparison
 from workbench.vlm.errors import NoAnswer, StopRun
 from workbench.vlm.request import ChatRequest, Reply

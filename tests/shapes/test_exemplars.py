@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.induction.exemplars import load_exemplars
+from workbench.judges.exemplars import load_exemplars
 from workbench.shapes.attributes import satisfaction
 from workbench.shapes.exemplars import write_exemplars
 from workbench.shapes.rule import CLAUSES

@@ -13,8 +13,8 @@ from typing import Any
 
 from workbench.induction.answers import Criteria, Group, criteria_answer, groups_answer
 from workbench.induction.events import Event
-from workbench.induction.exemplars import Exemplar, exemplars_text
 from workbench.judges.answers import Ranking, rank_answer
+from workbench.judges.exemplars import Exemplar, exemplars_text
 from workbench.judges.messages import basis_text, prompt_text, show, task_text
 from workbench.pairs.comparison import Comparison, Task
 from workbench.rubrics.rubric import Criterion, Rubric, Theme

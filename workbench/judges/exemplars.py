@@ -1,4 +1,4 @@
-"""Human exemplars of guide mode: for a few prompts, which image people preferred and why, in words."""
+"""Human exemplars, for a rubric writer (guide mode) or a judge: which image people preferred and why, in words."""
 
 from collections.abc import Sequence
 from pathlib import Path
