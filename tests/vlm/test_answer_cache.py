@@ -133,6 +133,14 @@ async def test_everything_that_decides_the_answer_decides_the_key(tmp_path: Path
             assert (await client.ask(question("which?", str(copy), png("blue")))).key == keys[0]
 
 
+async def test_a_whole_number_is_the_same_setting_as_its_float(tmp_path: Path) -> None:
+    with FaultyServer() as server:
+        for sampling in (Sampling(temperature=0, top_p=1), Sampling(temperature=0.0, top_p=1.0)):
+            async with client_of(server.url, tmp_path / "c.sqlite", sampling=sampling) as client:
+                await client.ask(question())
+    assert len(server.requests) == 1
+
+
 async def test_the_row_tells_what_was_asked_without_images(tmp_path: Path) -> None:
     with FaultyServer() as server:
         async with client_of(server.url, tmp_path / "c.sqlite") as client:

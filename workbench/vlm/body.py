@@ -98,8 +98,8 @@ def serialise(
 def sampling_fields(sampling: Sampling) -> dict[str, Any]:
     """The settings as fields of a request; those left to the server are absent."""
     fields = {
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
+        "temperature": float(sampling.temperature),  # 0 and 0.0 are one setting, and must be one cache key
+        "top_p": None if sampling.top_p is None else float(sampling.top_p),
         "max_tokens": sampling.max_tokens,
         "seed": sampling.seed,
     }
