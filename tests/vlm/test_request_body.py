@@ -125,9 +125,10 @@ async def test_max_completion_tokens_replaces_max_tokens() -> None:
     assert "max_tokens" not in body
 
 
-def test_extra_fields_cannot_replace_the_clients_own() -> None:
-    with pytest.raises(ValueError, match="extra sets messages"):
-        Sampling(extra={"messages": []})
+@pytest.mark.parametrize("name", ["messages", "seed"])  # repeats would all be sent with one seed
+def test_extra_fields_cannot_replace_the_clients_own(name: str) -> None:
+    with pytest.raises(ValueError, match=f"extra sets {name}"):
+        Sampling(extra={name: []})
 
 
 async def test_a_large_image_is_made_smaller() -> None:

@@ -14,7 +14,7 @@ Structured = Literal["auto", "json_schema", "structured_outputs", "json_object",
 - `json_object`: any JSON object, the schema stated in the prompt; `off`: the schema is only stated in the prompt.
 """
 
-_FIXED = frozenset({"model", "messages", "stream", "n", "response_format", "structured_outputs", "logprobs"})
+_FIXED = frozenset({"model", "messages", "stream", "n", "response_format", "structured_outputs", "logprobs", "seed"})
 
 
 SYNTHETIC_MODELS = "shapes-"
