@@ -31,7 +31,7 @@ lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/nbstripout --verify --extra-keys metadata.widgets notebooks/*.ipynb
+	$(BIN)/nbstripout --verify --keep-id --extra-keys metadata.widgets notebooks/*.ipynb
 
 clean:
 	rm -rf $(VENV) outputs/demo
