@@ -248,6 +248,15 @@ def test_values_in_the_command_win_over_those_in_the_file(traces, tmp_path):
     assert path != run_notebook(notebook, [("b", "31")], file, outputs=tmp_path / "runs")
 
 
+def test_the_kernel_listens_on_no_port(traces, tmp_path):
+    code = (
+        "import json\nfrom ipykernel.connect import get_connection_info\njson.loads(get_connection_info())['transport']"
+    )
+    path = run_notebook(_notebook(tmp_path / "small.ipynb", "a: int = 1  # one", code), [], out=tmp_path / "run")
+    (output,) = Executed(path, tmp_path).cell_outputs()
+    assert output.data["text/plain"] == "'ipc'"
+
+
 def _notebook(path: Path, parameters: str, *cells: str) -> Path:
     first = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
     notebook = nbformat.v4.new_notebook(cells=[first, *map(nbformat.v4.new_code_cell, cells)])
