@@ -33,6 +33,11 @@ Concurrency = Annotated[int, typer.Option(min=1, help="Most requests in flight; 
 Seed = Annotated[int | None, typer.Option(help="Sampling seed sent to the model.")]
 MaxTokens = Annotated[int, typer.Option(min=1, help="Longest answer, in tokens, reasoning included.")]
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds one request may take; an answer may take twice that.")]
+Structured = Annotated[
+    Literal["auto", "json_schema", "structured_outputs", "json_object", "off"],
+    typer.Option(help="How the answer's JSON schema is enforced; auto falls back to off where a server refuses it."),
+]
+Task = Annotated[Literal["t2i", "edit"] | None, typer.Option(help="Take only this task's pairs from a mixed file.")]
 Cache = Annotated[Path | None, typer.Option(help="Response cache; the user's cache folder unless given.")]
 Images = Annotated[Literal["data", "file"], typer.Option(help="How images travel: data URLs, or file:// URLs.")]
 AllowOutside = Annotated[bool, typer.Option(help="Accept image paths outside the dataset's folder.")]
@@ -57,8 +62,10 @@ def induce(
     timeout: Timeout = 60.0,
     concurrency: Concurrency = 32,
     seed: Seed = None,
+    structured: Structured = "auto",
     cache: Cache = None,
     outputs: Outputs = Path("outputs"),
+    task: Task = None,
     allow_outside: AllowOutside = False,
     allow_urls: AllowUrls = False,
 ) -> None:
@@ -70,7 +77,7 @@ def induce(
     from workbench.pairs.loading import load
     from workbench.vlm.settings import ImagePolicy, Sampling
 
-    seeds = load(pairs, allow_outside=allow_outside, allow_urls=allow_urls)
+    seeds = load(pairs, task=task, allow_outside=allow_outside, allow_urls=allow_urls)
     settings = ArrSettings(criteria, epochs, themes, description, load_exemplars(guide) if guide else ())
     client = connect(
         base_url,
@@ -78,6 +85,7 @@ def induce(
         sampling=Sampling(max_tokens=max_tokens, seed=seed),
         limits=_limits(max_calls, max_cost, concurrency, timeout),
         cache=cache,
+        structured=structured,
         images=ImagePolicy(allow_urls=allow_urls),
     )
 
@@ -115,9 +123,11 @@ def evaluate(
     timeout: Timeout = 60.0,
     concurrency: Concurrency = 32,
     seed: Seed = None,
+    structured: Structured = "auto",
     cache: Cache = None,
     images: Images = "data",
     outputs: Outputs = Path("outputs"),
+    task: Task = None,
     allow_outside: AllowOutside = False,
     allow_urls: AllowUrls = False,
 ) -> None:
@@ -132,7 +142,7 @@ def evaluate(
 
     if judge == "scoring" and (ties or criteria or soft or exemplars):
         raise ValueError("--judge scoring takes no --ties, --criteria, --soft or --exemplars; leave them out")
-    comparisons = load(pairs, allow_outside=allow_outside, allow_urls=allow_urls)[:limit]
+    comparisons = load(pairs, task=task, allow_outside=allow_outside, allow_urls=allow_urls)[:limit]
     loaded = load_rubric(rubric, task=comparisons[0].task) if rubric else None
     if loaded and not loaded.enabled_criteria():
         raise ValueError(f"{rubric} has no enabled criterion: enable one, or judge without a rubric")
@@ -143,6 +153,7 @@ def evaluate(
         sampling=Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed),
         limits=_limits(max_calls, max_cost, concurrency, timeout),
         cache=cache,
+        structured=structured,
         images=ImagePolicy(transport=images, allow_urls=allow_urls),
     )
     chosen = (
@@ -268,13 +279,14 @@ def runs_compare(
 @data.command("check")
 def data_check(
     pairs: Annotated[Path, typer.Argument(help="Dataset to validate.")],
+    task: Task = None,
     allow_outside: AllowOutside = False,
     allow_urls: AllowUrls = False,
 ) -> None:
     """Read a dataset and all its images, and list every problem at once."""
     from workbench.pairs.loading import load
 
-    comparisons = load(pairs, allow_outside=allow_outside, allow_urls=allow_urls)
+    comparisons = load(pairs, task=task, allow_outside=allow_outside, allow_urls=allow_urls)
     labelled = sum(comparison.ranks is not None for comparison in comparisons)
     print(f"{pairs}: {len(comparisons)} comparisons, {labelled} labelled, no problem found")
 

@@ -87,7 +87,7 @@ class _Reading:
         tasks = Counter(comparison.task for comparison in self.comparisons)
         if len(tasks) > 1:
             counts = " and ".join(f"{count} {name}" for name, count in sorted(tasks.items()))
-            remedy = "a rubric is for one task: pick it with task, or split the file"
+            remedy = "a rubric is for one task: pick it with task (--task), or split the file"
             self._complain(None, None, f"mixes tasks ({counts} comparisons)", remedy)
         if self.problems:
             raise DatasetError(self.problems)

@@ -88,7 +88,7 @@ def explain(rejection: Rejection, endpoint: Endpoint, *, has_key: bool, has_work
     if has_worked:
         return NoAnswer(f"{where}\nOther questions were answered; this one was rejected and not sent again.")
     if rejection.is_schema:
-        remedy = "Choose another way to enforce the schema: structured='json_object' or 'off'."
+        remedy = "Choose another way to enforce the schema: structured (--structured) json_object or off."
     else:
         remedy = "Every question would be sent like this: change the setting that the server names."
     return BadRequest(f"{where}\n{remedy}")
