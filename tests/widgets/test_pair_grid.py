@@ -80,15 +80,23 @@ def test_nobody_is_preferred_without_a_label_and_both_are_in_a_tie(ranks, prefer
 def test_a_verdict_says_what_was_shown_the_outcome_and_whether_it_was_right():
     shown = pair()
     records = {"p1": [record(shown, reason="b is sharper"), record(shown, "reverse", ranks=(1, 2), reason="a is")]}
-    text = read(pair_grid([shown], records)).text
-    assert "shown b, a: b ✓ rightb is sharper" in text
-    assert "shown a, b: a ✗ wronga is" in text
+    text = read(pair_grid([shown], {"rubric-free": records})).text
+    assert "rubric-free, shown b as Image 1, a as Image 2: b ✓ rightb is sharper" in text
+    assert "rubric-free, shown a as Image 1, b as Image 2: a ✗ wronga is" in text
+
+
+def test_verdicts_of_two_judges_stand_side_by_side_under_a_note():
+    shown = pair()
+    verdicts = {"before": {"p1": [record(shown, ranks=(1, 2))]}, "after": {"p1": [record(shown)]}}
+    text = read(pair_grid([shown], verdicts, notes={"p1": "fixed"})).text
+    assert text.startswith("fixed: a red circle")
+    assert text.index("before, shown") < text.index("after, shown")
 
 
 def test_a_failed_verdict_says_why_and_is_no_vote():
     shown = pair()
     failed = record(shown, ranks=None, failure="error", detail="the server went away")
-    text = read(pair_grid([shown], {"p1": [failed]})).text
+    text = read(pair_grid([shown], {"rubric-free": {"p1": [failed]}})).text
     assert "error" in text
     assert "the server went away" in text
     assert "right" not in text
@@ -96,7 +104,7 @@ def test_a_failed_verdict_says_why_and_is_no_vote():
 
 def test_an_unlabelled_pairs_verdict_is_neither_right_nor_wrong():
     shown = pair(ranks=None)
-    text = read(pair_grid([shown], {"p1": [record(shown)]})).text
+    text = read(pair_grid([shown], {"rubric-free": {"p1": [record(shown)]}})).text
     assert "b" in text
     assert "right" not in text
     assert "wrong" not in text
@@ -118,21 +126,21 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_shown_as_text(text):
-    plain = read(pair_grid([pair()], {"p1": [record(pair(), reason="plain")]}))
+    plain = read(pair_grid([pair()], {"rubric-free": {"p1": [record(pair(), reason="plain")]}}))
     shown = pair(prompt=text)
     records = {"p1": [record(shown, reason=text), record(shown, "reverse", ranks=None, failure="error", detail=text)]}
-    page = read(pair_grid([shown], records))
+    page = read(pair_grid([shown], {text: records}, notes={"p1": text}))
     assert set(page.tags) == set(plain.tags)
     assert {name for name, _ in page.attributes} == {name for name, _ in plain.attributes}
-    assert page.text.count(text) == 3
+    assert page.text.count(text) == 6  # the note, the prompt, twice the judge and what it said
     # Marks that turn the direction of writing end with the text they are in.
-    assert page.tags.count("bdi") == 3
+    assert page.tags.count("bdi") == 6
 
 
 def test_a_megabyte_of_text_is_cut():
     text = "<" * 1_000_000
     shown = pair(prompt=text)
-    html = pair_grid([shown], {"p1": [record(shown, reason=text)]})
+    html = pair_grid([shown], {"rubric-free": {"p1": [record(shown, reason=text)]}})
     assert len(html) < 20_000
     assert "… (cut)" in html
 

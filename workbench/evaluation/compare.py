@@ -13,6 +13,7 @@ from workbench.evaluation.record import VerdictRecord, read_verdicts
 from workbench.evaluation.statistics import HALF_PAIR, Difference, bootstrap_bounds, paired_difference
 from workbench.evaluation.table import Bools, Floats, Ints, VerdictTable
 from workbench.runs.manifest import read_manifest
+from workbench.vlm.settings import SYNTHETIC_MODELS
 
 if TYPE_CHECKING:
     import pandas
@@ -22,15 +23,19 @@ FlipKind = Literal["fixed", "broken", "swap_only"]
 
 @dataclass(frozen=True, slots=True)
 class JudgedRun:
-    """One side of a comparison: a name, the hash of the dataset judged with its ids, and the verdicts."""
+    """One side of a comparison: a name, the hash of the dataset judged with its ids, and the verdicts.
+
+    - `synthetic`: the judge is of the embedded world.
+    """
 
     name: str
     dataset: str
     table: VerdictTable
+    synthetic: bool = False
 
     @classmethod
-    def of(cls, name: str, dataset: str, records: Iterable[VerdictRecord]) -> "JudgedRun":
-        return cls(name, dataset, VerdictTable.of(records))
+    def of(cls, name: str, dataset: str, records: Iterable[VerdictRecord], *, synthetic: bool = False) -> "JudgedRun":
+        return cls(name, dataset, VerdictTable.of(records), synthetic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ class RunComparison:
     flips: Sequence[Flip]
     flip_counts: Mapping[str, int]
     sentence: str
+    synthetic: bool
     schema: str = "workbench.comparison/1"
 
     def to_json(self) -> dict[str, Any]:
@@ -127,6 +133,7 @@ def compare_runs(a: JudgedRun, b: JudgedRun, *, seed: int = 0) -> RunComparison:
     differences = _differences(a.table, b.table, at_a, at_b, seed)
     flips = _flips(a.table, b.table, at_a, at_b)
     counts = Counter(flip.kind for flip in flips)
+    synthetic = a.synthetic or b.synthetic
     kinds: tuple[FlipKind, ...] = ("fixed", "broken", "swap_only")
     return RunComparison(
         a=a.name,
@@ -138,7 +145,8 @@ def compare_runs(a: JudgedRun, b: JudgedRun, *, seed: int = 0) -> RunComparison:
         differences=differences,
         flips=flips,
         flip_counts={kind: counts[kind] for kind in kinds},
-        sentence=_sentence(differences["mean"]),
+        sentence=_sentence(differences["mean"]) + (" Synthetic." if synthetic else ""),
+        synthetic=synthetic,
     )
 
 
@@ -148,11 +156,14 @@ def compare_run_folders(a: str | Path, b: str | Path, *, seed: int = 0) -> RunCo
 
 
 def _judged_run(folder: Path) -> JudgedRun:
-    dataset = read_manifest(folder).inputs.get("dataset")
+    inputs = read_manifest(folder).inputs
+    dataset = inputs.get("dataset")
     log = folder / "verdicts.jsonl"
     if not isinstance(dataset, dict) or "hash" not in dataset or not log.exists():
         raise ValueError(f"{folder} is not the run folder of an evaluation: it names no dataset or holds no verdicts")
-    return JudgedRun.of(folder.name, str(dataset.get("with_ids", dataset["hash"])), read_verdicts(log))
+    synthetic = str(inputs.get("judge", {}).get("model", "")).startswith(SYNTHETIC_MODELS)
+    identity = str(dataset.get("with_ids", dataset["hash"]))
+    return JudgedRun.of(folder.name, identity, read_verdicts(log), synthetic=synthetic)
 
 
 def _complete_rows(table: VerdictTable) -> dict[str, int]:

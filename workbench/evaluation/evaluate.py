@@ -15,6 +15,7 @@ from workbench.progress import Progress
 from workbench.rubrics.rubric import Rubric
 from workbench.runs.folder import RunFolder
 from workbench.runs.lines import LineLog
+from workbench.runs.manifest import read_manifest
 from workbench.runs.parameters import run_id
 from workbench.vlm.client import VlmClient
 from workbench.vlm.errors import BudgetSpent, StopRun
@@ -36,6 +37,18 @@ class Evaluation:
 
     path: Path
     results: Results
+
+    def about(self) -> str:
+        """What was measured with what, in one line: dataset, model and server version, code, date."""
+        manifest = read_manifest(self.path)
+        dataset, judge = manifest.inputs["dataset"], manifest.inputs["judge"]
+        git = manifest.environment.get("git") or {}
+        commit = f"{git['commit'][:9]}{' with changes' if git['dirty'] else ''}" if git else "unknown"
+        server = manifest.facts.get("server_version") or "unknown"
+        return (
+            f"dataset {dataset['name']} ({dataset['hash'][:8]}) · model {judge.get('model', judge['name'])} · "
+            f"server version {server} · code {commit} · {manifest.start[:10]}"
+        )
 
     def verdicts_of(self, pair_ids: Iterable[str]) -> dict[str, list[VerdictRecord]]:
         """The verdicts on a few pairs, by pair id, the last one of each order and sample."""

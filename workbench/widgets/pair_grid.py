@@ -22,19 +22,24 @@ _LONGEST_TEXT = 400
 
 def pair_grid(
     comparisons: Iterable[Comparison],
-    records: Mapping[str, Iterable[VerdictRecord]] | None = None,
+    judges: Mapping[str, Mapping[str, Iterable[VerdictRecord]]] | None = None,
     *,
+    notes: Mapping[str, str] | None = None,
     side: int = 160,
 ) -> str:
     """HTML of a few comparisons with previews of at most `side` pixels; all text in it is escaped.
 
-    - `records`: verdicts to show under the images, by pair id.
+    - `judges`: verdicts to show under the images, by judge and pair id.
+    - `notes`: a word to put over a pair, such as `fixed`, by pair id.
     """
-    cards = [_card(comparison, (records or {}).get(comparison.id, ()), side) for comparison in comparisons]
+    cards = []
+    for comparison in comparisons:
+        said = {judge: records.get(comparison.id, ()) for judge, records in (judges or {}).items()}
+        cards.append(_card(comparison, said, (notes or {}).get(comparison.id, ""), side))
     return f'<div style="font-family:system-ui,sans-serif;font-size:13px">{"".join(cards)}</div>'
 
 
-def _card(comparison: Comparison, records: Iterable[VerdictRecord], side: int) -> str:
+def _card(comparison: Comparison, said: Mapping[str, Iterable[VerdictRecord]], note: str, side: int) -> str:
     pictures = []
     if comparison.source_image is not None:
         pictures.append(_picture(comparison.source_image, "source", side, preferred=False))
@@ -44,8 +49,9 @@ def _card(comparison: Comparison, records: Iterable[VerdictRecord], side: int) -
         caption = f"{chr(ord('a') + index)}{' · people prefer' if preferred else ''}"
         pictures.append(_picture(image, caption, side, preferred))
     width = (side + 16) * len(pictures)
-    lines = "".join(_verdict(record) for record in records)
-    head = f'<div style="max-width:{width}px"><b>{_text(comparison.prompt)}</b></div>'
+    lines = "".join(_verdict(judge, record) for judge, records in said.items() for record in records)
+    word = f"{_text(note)}: " if note else ""
+    head = f'<div style="max-width:{width}px">{word}<b>{_text(comparison.prompt)}</b></div>'
     return (
         f'<div style="{_CARD}">{head}<div>{"".join(pictures)}</div><div style="max-width:{width}px">{lines}</div></div>'
     )
@@ -57,12 +63,13 @@ def _picture(source: ImageSource, caption: str, side: int, preferred: bool) -> s
     return f'<span style="{_PICTURE}">{image}<br>{escape(caption)}</span>'
 
 
-def _verdict(record: VerdictRecord) -> str:
+def _verdict(judge: str, record: VerdictRecord) -> str:
     mark = {True: "✓ right", False: "✗ wrong", None: ""}[record.correct]
     said = record.reason or record.detail
-    shown = ", ".join(chr(ord("a") + index) for index in record.shown)
+    # Reasons speak of Image 1, 2, ... in the order shown; captions of a, b, ... in the dataset's.
+    shown = ", ".join(f"{chr(ord('a') + index)} as Image {i}" for i, index in enumerate(record.shown, start=1))
     return (
-        f'<div style="margin-top:6px">shown {shown}: <b>{escape(record.outcome)}</b> {mark}<br>'
+        f'<div style="margin-top:6px">{_text(judge)}, shown {shown}: <b>{escape(record.outcome)}</b> {mark}<br>'
         f'<span style="opacity:.8">{_text(said)}</span></div>'
     )
 
