@@ -56,6 +56,7 @@ def test_at_compliance_0_answers_are_the_same_to_the_letter(connect: Connect, fl
         for rubric in (
             COUNT_RUBRIC,
             "<rubric>\nTheme: x (weight 3)\n- Dark, moody pictures.\n- It has charm.\n</rubric>",
+            "<rubric>\n- Ties are fine.\n- Score from 1 to 2, in fractions.\n</rubric>",
         ):
             free, with_rubric = (client.judge(example, basis, logprobs=True, top_logprobs=3) for basis in ("", rubric))
             assert free.choices[0].message.content == with_rubric.choices[0].message.content

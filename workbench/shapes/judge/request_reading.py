@@ -11,7 +11,7 @@ from workbench.shapes.grammar import find_prompt
 from workbench.shapes.instructions import find_instruction
 from workbench.shapes.judge.chat import ChatBody, ImagePart, Message, RequestRefused, TextPart
 from workbench.shapes.judge.eyes import Eyes, Seen
-from workbench.shapes.judge.rubric_text import WrittenCriterion, find_criteria, numbered_criteria
+from workbench.shapes.judge.rubric_text import WrittenCriterion, find_criteria, numbered_criteria, without_rubric
 
 Kind = Literal["rank", "score", "rubrics", "categories", "free"]
 KINDS: tuple[Kind, ...] = ("categories", "rubrics", "rank", "score")
@@ -73,7 +73,7 @@ class Asked:
     @property
     def ties(self) -> bool:
         """Whether equal ranks are allowed."""
-        return bool(re.search(r"\bties are (?:allowed|permitted|fine|possible)\b", self.system + self.user, re.I))
+        return bool(re.search(r"\bties are (?:allowed|permitted|fine|possible)\b", self._rules, re.I))
 
     @property
     def scale(self) -> Scale:
@@ -81,9 +81,9 @@ class Asked:
         field = self.schema.get("properties", {}).get("score", {})
         low, high = field.get("minimum"), field.get("maximum")
         if low is None or high is None:
-            stated = _RANGE.search(f"{self.system}\n{self.user}")
+            stated = _RANGE.search(self._rules)
             low, high = stated.groups() if stated else (1, 5)
-        fractions = field.get("type") != "integer" and "fraction" in f"{self.system}\n{self.user}".lower()
+        fractions = field.get("type") != "integer" and "fraction" in self._rules.lower()
         low, high = sorted((float(low), float(high)))
         return Scale(low, high, max(0.5 if fractions else 1.0, (high - low) / 200))
 
@@ -98,6 +98,11 @@ class Asked:
         return (
             self._number(rf"(?:at most|up to|no more than|≤|<=)\s*{_NUMBER}\b") or self._schema_items("categories") or 5
         )
+
+    @property
+    def _rules(self) -> str:
+        """What is said outside the rubric, whose words say what to look at and not how to answer."""
+        return without_rubric(f"{self.system}\n{self.user}")
 
     def _schema_items(self, key: str) -> int | None:
         """The most entries the schema allows under `key`, or the fewest where it sets no maximum."""

@@ -34,6 +34,11 @@ def tagged_rubric(text: str) -> str | None:
     return str(found[-1]) if found else None
 
 
+def without_rubric(text: str) -> str:
+    """What stands outside `<rubric>` and `</rubric>`."""
+    return _TAGGED.sub("", text)
+
+
 @lru_cache(maxsize=1000)
 def find_criteria(text: str) -> tuple[WrittenCriterion, ...]:
     """The criteria of the rubric in a longer text: tagged, or listed under a heading that speaks of criteria.
