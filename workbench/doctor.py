@@ -95,7 +95,7 @@ async def _schema(client: VlmClient) -> Check:
     """Whether the schema was enforced, and the answer needed no repair."""
     reply = await client.ask(_request(client, sample=1))
     enforced = client.schema_mode != "off"
-    found = "enforced by the server" if enforced else "refused by the server; stated in the prompt instead"
+    found = "accepted by the server" if enforced else "refused by the server; stated in the prompt instead"
     if reply.calls > 1:
         return Check("JSON schema", "note", f"{found}; the answer took {reply.calls} calls", "expect invalid verdicts")
     return Check("JSON schema", "ok" if enforced else "note", found)

@@ -11,6 +11,7 @@ from workbench.vlm.request import ChatRequest
 from workbench.vlm.settings import Sampling, Structured
 
 _TOP_LOGPROBS = 5
+_LENGTHS = ("max_tokens", "max_completion_tokens")
 _BEFORE_URL = b'{"type":"image_url","image_url":{"url":"'
 _AFTER_URL = b'"}}'
 _COMPACT = json.JSONEncoder(separators=(",", ":"))
@@ -46,7 +47,8 @@ def pose(
     fields = {
         "version": 1,
         "model": model,
-        "sampling": sampling_fields(sampling),
+        # How long an answer may be does not change one that is complete, and only those are kept.
+        "sampling": {name: value for name, value in sampling_fields(sampling).items() if name not in _LENGTHS},
         "system": request.system,
         "content": [part if isinstance(part, str) else _identity(next(pictures)) for part in request.content],
         "schema": request.answer.schema,
@@ -103,7 +105,7 @@ def sampling_fields(sampling: Sampling) -> dict[str, Any]:
         "max_tokens": sampling.max_tokens,
         "seed": sampling.seed,
     }
-    return {name: value for name, value in fields.items() if value is not None} | dict(sampling.extra)
+    return {name: value for name, value in (fields | dict(sampling.extra)).items() if value is not None}
 
 
 def _identity(fingerprint: Fingerprint) -> dict[str, str]:

@@ -51,10 +51,10 @@ class Estimate:
     cost_usd: float | None
 
     def line(self) -> str:
-        """The estimate as text: `at most 480 calls, 0.6 M tokens in, 0.5 M out, $1.20`."""
+        """The estimate as text: `480 questions, up to 610,000 tokens in, 490,000 out, $1.20`."""
         cost = "price unknown" if self.cost_usd is None else f"${self.cost_usd:.2f}"
-        tokens = f"{self.input_tokens / 1e6:.1f} M tokens in, {self.output_tokens / 1e6:.1f} M out"
-        return f"at most {self.calls:,} calls, {tokens}, {cost} (nothing cached, each answered at once)"
+        tokens = f"up to {self.input_tokens:,} tokens in, {self.output_tokens:,} out"
+        return f"{self.calls:,} questions, {tokens}, {cost}; less what is cached, more for answers asked for twice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,12 @@ class Budget:
         return reservation.cost_usd
 
     def free(self, reservation: Reservation) -> None:
-        """The server refused the request, or was never reached: nothing to pay."""
+        """The server refused the request: nothing to pay."""
+        self._release(reservation, 0.0)
+
+    def cancel(self, reservation: Reservation) -> None:
+        """The request never reached a server: it does not count."""
+        self.usage.calls -= 1
         self._release(reservation, 0.0)
 
     def _release(self, reservation: Reservation, cost: float) -> None:

@@ -138,7 +138,8 @@ class Sender:
             async with asyncio.timeout(patience_s):
                 return await self._transport.post(body)
         except NotConnected:
-            self._settle(reservation, spent, charged=False)
+            self._budget.cancel(reservation)
+            spent.calls -= 1
             raise
         except BaseException as error:
             self._settle(reservation, spent, charged=True)  # the server may have done the work, and billed it

@@ -44,6 +44,11 @@ def look_up(base_url: str, api_key_env: str = "OPENAI_API_KEY") -> Server:
             models = tuple(str(entry["id"]) for entry in listed.json()["data"])
             version = client.get(urljoin(base, "../version"))
             told = version.json().get("version") if version.status_code == 200 else None
+    except httpx2.HTTPStatusError as error:
+        raise Unreachable(
+            f"{shown} answers, but lists no models ({error.response.status_code}); "
+            "the base URL must end where the paths begin, usually in /v1"
+        ) from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise Unreachable(
             f"{shown} does not answer ({error or type(error).__name__}); check the address, and that the server runs"

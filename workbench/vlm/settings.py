@@ -66,8 +66,8 @@ class Sampling:
     """How the model samples; all of it is part of the cache key.
 
     - `seed`: sent as `seed + sample`, so that independent repeats differ.
-    - `extra`: further fields of the request, such as `{"chat_template_kwargs": {"enable_thinking": False}}`;
-      `max_completion_tokens` in it replaces `max_tokens`.
+    - `extra`: further fields of the request, such as `{"chat_template_kwargs": {"enable_thinking": False}}`; None
+      leaves one out, such as `{"temperature": None}`, and `max_completion_tokens` replaces `max_tokens`.
     """
 
     temperature: float = 0.0

@@ -55,10 +55,10 @@ def write_criteria(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Exactly `count` criteria, and the names of the themes they were meant to be about."""
     salience = _salience(task, evidence)
-    # Told to revise, a writer takes more care.
+    # Told to revise, a writer takes more care, and writes anew: it has no table to read criteria with.
     care = 0.5 if evidence.previous else 1.0
-    texts, points = _kept(settings, task, evidence, salience)
-    texts, points = texts[: count - 1], points[: count - 1]
+    texts: list[str] = []
+    points: list[_Point] = []
     while len(texts) < count:
         point = _next_point(settings, task, salience, points, care, rng)
         if point is None:
@@ -133,21 +133,6 @@ def _salience(task: Task, evidence: Evidence) -> dict[_Point, float]:
         if difference >= NOTICEABLE or (pull > 0 and difference > -NOTICEABLE):
             salience[point] = max(0.0, difference) + PULL * max(0.0, pull)
     return salience
-
-
-def _kept(
-    settings: JudgeSettings, task: Task, evidence: Evidence, salience: Mapping[_Point, float]
-) -> tuple[list[str], list[_Point]]:
-    """Of rejected criteria, those that as far as this writer can tell do support the label."""
-    texts: list[str] = []
-    points: list[_Point] = []
-    for text in evidence.previous:
-        shares = read_criterion(text, task, settings.vocabulary).shares
-        said = [_Point(name, 1 if share > 0 else -1) for name, share in shares.items()]
-        if said and all(point in salience for point in said) and not any(point in points for point in said):
-            texts.append(text)
-            points += said
-    return texts, points
 
 
 def _next_point(
