@@ -4,14 +4,17 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 import workbench
 
 if TYPE_CHECKING:
+    from workbench.evaluation.evaluate import Evaluation
+    from workbench.pairs.comparison import Comparison
     from workbench.vlm.settings import Limits
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=workbench.__doc__)
@@ -97,7 +100,7 @@ def induce(
             )
             print(f"{induced.rubric.render()}\n\n{induced.summary()}")
 
-    asyncio.run(work())
+    _finish(work())
 
 
 @app.command()
@@ -169,14 +172,18 @@ def evaluate(
                 comparisons, chosen, dataset=pairs, rubric=loaded, out=out, outputs=outputs, client=client,
                 samples=samples, allow_urls=allow_urls,
             )  # fmt: skip
+            if run.judged == 0:
+                print("every verdict was in this run folder already: nothing was asked", file=sys.stderr)
+            for warning in _warnings(run, comparisons, ties):
+                print(f"WARNING: {warning}", file=sys.stderr)
             print(run.results.to_text())
             if failed := run.results.outcomes["error"]:
                 print(f"{failed:,} verdicts ended in error: run the same command again to ask only these again")
             print(f"run folder: {run.path}")
-            if failed == sum(run.results.outcomes.values()):
-                raise ValueError(f"every verdict ended in error, nothing was measured: read `detail` in {run.path}")
+            if failed + run.results.outcomes["invalid"] == sum(run.results.outcomes.values()):
+                raise ValueError(f"not one verdict came, nothing was measured: read `detail` in {run.path}")
 
-    asyncio.run(work())
+    _finish(work())
 
 
 @app.command()
@@ -228,13 +235,14 @@ def run(
 @serve.command("shapes")
 def serve_shapes(
     world: Annotated[Path | None, typer.Option(help="A world's folder; the committed t2i world unless given.")] = None,
+    image_root: Annotated[Path | None, typer.Option(help="Folder under which file:// images may be read.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8777,
 ) -> None:
     """Serve the judge of a shapes world on loopback until interrupted."""
     from workbench.shapes.judge.server import serve as serve_world
     from workbench.shapes.judge.settings import JudgeSettings
 
-    serve_world(JudgeSettings.load(world or Path("data/shapes/t2i")), port=port)
+    serve_world(JudgeSettings.load(world or Path("data/shapes/t2i")), port=port, image_root=image_root)
 
 
 @shapes.command("make")
@@ -262,7 +270,9 @@ def runs_list(outputs: Annotated[Path, typer.Argument()] = Path("outputs")) -> N
     """List run folders with what they found."""
     from workbench.runs.index import list_runs
 
-    print(list_runs(outputs).to_string(index=False, max_colwidth=40))
+    if not outputs.is_dir():
+        raise ValueError(f"{outputs} is no folder; name the one that holds run folders")
+    print(list_runs(outputs).to_string(index=False, na_rep="", float_format="{:.3f}".format))
 
 
 @runs.command("compare")
@@ -312,6 +322,23 @@ def _name_value_pairs(arguments: list[str]) -> list[tuple[str, str]]:
             raise ValueError(f"{option!r} is not understood; set parameters with -p NAME VALUE")
         pairs.append((name, value))
     return pairs
+
+
+def _warnings(run: "Evaluation", comparisons: "list[Comparison]", ties: bool) -> Iterator[str]:
+    """What makes the numbers mean less than they seem to."""
+    if run.seeds_judged:
+        yield f"{run.seeds_judged} of these pairs are seeds of the rubric; accuracy on them proves nothing"
+    tied = sum(c.ranks is not None and len(set(c.ranks)) < len(c.ranks) for c in comparisons)
+    if tied and not ties:
+        yield f"{tied} pairs are labelled as ties, which this judge cannot answer; see --ties"
+
+
+def _finish(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        asyncio.run(work)
+    except KeyboardInterrupt:
+        print("\ninterrupted: what was answered is kept, the same command goes on from there", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 def _limits(max_calls: int | None, max_cost: float | None, concurrency: int, timeout: float) -> "Limits":

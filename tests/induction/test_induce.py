@@ -121,3 +121,14 @@ async def test_no_structuring_leaves_one_list_with_the_seed_pair_of_each_criteri
     rubric = (await induced(ArrSettings(themes=0))).rubric
     assert [theme.name for theme in rubric.themes] == ["Criteria"]
     assert all(criterion.source for criterion in rubric.enabled_criteria())
+
+
+async def test_a_rubric_edited_by_hand_is_not_overwritten_and_an_own_one_is(induced, tmp_path):
+    out = tmp_path / "mine.yaml"
+    await induced(out=out)
+    await induced(out=out)
+    edited = out.read_text().replace("text: ", "text: Edited by hand. ", 1)
+    out.write_text(edited)
+    with pytest.raises(ValueError, match=r"mine\.yaml holds another rubric, perhaps edited by hand"):
+        await induced(out=out)
+    assert out.read_text() == edited

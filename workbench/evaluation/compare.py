@@ -156,14 +156,20 @@ def compare_run_folders(a: str | Path, b: str | Path, *, seed: int = 0) -> RunCo
 
 
 def _judged_run(folder: Path) -> JudgedRun:
-    inputs = read_manifest(folder).inputs
+    manifest = read_manifest(folder)
+    inputs = manifest.inputs
     dataset = inputs.get("dataset")
     log = folder / "verdicts.jsonl"
     if not isinstance(dataset, dict) or "hash" not in dataset or not log.exists():
         raise ValueError(f"{folder} is not the run folder of an evaluation: it names no dataset or holds no verdicts")
     synthetic = str(inputs.get("judge", {}).get("model", "")).startswith(SYNTHETIC_MODELS)
     identity = str(dataset.get("with_ids", dataset["hash"]))
-    return JudgedRun.of(folder.name, identity, read_verdicts(log), synthetic=synthetic)
+    judge = inputs.get("judge", {})
+    told = [judge["name"]] if "name" in judge else []
+    told += [f"model {judge['model']}"] if "model" in judge else []
+    told += [f"{manifest.status}: not all is judged"] if manifest.status in ("failed", "interrupted") else []
+    name = f"{folder.name} ({', '.join(told)})" if told else folder.name
+    return JudgedRun.of(name, identity, read_verdicts(log), synthetic=synthetic)
 
 
 def _complete_rows(table: VerdictTable) -> dict[str, int]:

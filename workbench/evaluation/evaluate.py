@@ -33,10 +33,16 @@ MOST_CANDIDATES = 26
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A finished evaluation: its run folder and its numbers."""
+    """A finished evaluation: its run folder and its numbers.
+
+    - `judged`: verdicts that were not yet in the folder.
+    - `seeds_judged`: pairs among those the rubric was induced from, on which its accuracy proves nothing.
+    """
 
     path: Path
     results: Results
+    judged: int = 0
+    seeds_judged: int = 0
 
     def about(self) -> str:
         """What was measured with what, in one line: dataset, model and server version, code, date."""
@@ -48,6 +54,7 @@ class Evaluation:
         return (
             f"dataset {dataset['name']} ({dataset['hash'][:8]}) · model {judge.get('model', judge['name'])} · "
             f"server version {server} · code {commit} · {manifest.start[:10]}"
+            + (f" · {self.seeds_judged} pairs are seeds of the rubric" if self.seeds_judged else "")
         )
 
     def verdicts_of(self, pair_ids: Iterable[str]) -> dict[str, list[VerdictRecord]]:
@@ -108,7 +115,9 @@ async def evaluate(
         run.record(facts={"server_version": version, "dataset_file": dataset})
         total = 2 * samples * len(comparisons)
         with Progress(f"judging ({judge.name})", total, client.usage if client else None) as progress:
-            await judge_all(comparisons, judge, run.verdicts_path, progress, concurrency=concurrency, samples=samples)
+            judged = await judge_all(
+                comparisons, judge, run.verdicts_path, progress, concurrency=concurrency, samples=samples
+            )
         results = summarise(
             read_verdicts(run.verdicts_path),
             comparisons,
@@ -117,7 +126,8 @@ async def evaluate(
         )
         run.write("results.json", results.to_json())
         run.record(counts={"pairs": results.n_pairs, **results.outcomes})
-    return Evaluation(path, results)
+    seeds = set(rubric.provenance.get("seed_pairs", ())) if rubric else set()
+    return Evaluation(path, results, judged, sum(comparison.id in seeds for comparison in comparisons))
 
 
 def _check(comparisons: Sequence[Comparison], rubric: Rubric | None) -> None:
@@ -150,8 +160,9 @@ async def judge_all(
     *,
     concurrency: int = 32,
     samples: int = 1,
-) -> None:
-    """Append to `log` the verdicts it lacks, in both orders; verdicts that ended in `error` are asked for again.
+) -> int:
+    """Append to `log` the verdicts it lacks, in both orders, and return how many; those that ended in `error` are
+    asked for again.
 
     - `concurrency`: how many calls the judge's client keeps in flight.
 
@@ -185,6 +196,7 @@ async def judge_all(
         await gather_or_stop(worker(verdicts) for _ in range(concurrency + SPARE_WORKERS))
     if spent:
         raise spent[0]
+    return progress.done - len(done)
 
 
 def _missing(comparisons: Sequence[Comparison], samples: int, done: set[tuple[str, Order, int]]) -> Iterator[Showing]:

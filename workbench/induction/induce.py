@@ -10,7 +10,7 @@ from workbench.induction.events import Event, EventLog
 from workbench.pairs.comparison import Comparison
 from workbench.pairs.identity import dataset_identity
 from workbench.progress import Progress
-from workbench.rubrics.files import check_rubric_path, save_rubric
+from workbench.rubrics.files import check_rubric_path, load_rubric, save_rubric
 from workbench.rubrics.rubric import Rubric
 from workbench.runs.folder import RunFolder
 from workbench.runs.parameters import run_id
@@ -77,9 +77,15 @@ async def induce(
             rubric_name = out.stem if out else f"{identity['name']}-arr"
             induced = await induce_arr(seeds, client, settings, name=rubric_name, record=record)
         rubric = replace(induced, provenance={**induced.provenance, "dataset": identity})
-        for file in (path / RUBRIC_FILE, out):
-            if file:
-                save_rubric(rubric, file)
+        own = path / RUBRIC_FILE
+        before_this = load_rubric(own).hash if own.exists() else None
+        save_rubric(rubric, own)
+        if out:
+            if out.exists() and load_rubric(out).hash not in (rubric.hash, before_this):
+                raise ValueError(
+                    f"{out} holds another rubric, perhaps edited by hand; the induced one is {own}: name another file"
+                )
+            save_rubric(rubric, out)
         run.record(counts=rubric.provenance["counts"], facts={"rubric": {"name": rubric.name, "hash": rubric.hash}})
     used = client.usage
     return Induced(path, rubric, used.calls - before.calls, used.cached - before.cached)

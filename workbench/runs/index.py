@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas
 
 COLUMNS = (
-    "id", "kind", "status", "started", "dataset", "rubric", "judge", "pairs", "accuracy", "accuracy_low",
+    "id", "kind", "status", "started", "dataset", "rubric", "judge", "model", "pairs", "accuracy", "accuracy_low",
     "accuracy_high", "position_bias", "calls", "cost_usd", "problem",
 )  # fmt: skip
 
@@ -51,6 +51,7 @@ def _described(folder: Path, manifest: Manifest) -> dict[str, Any]:
         "dataset": _name(manifest.inputs.get("dataset")),
         "rubric": _name(manifest.inputs.get("rubric")),
         "judge": _name(manifest.inputs.get("judge")),
+        "model": (manifest.inputs.get("judge") or manifest.inputs.get("writer") or {}).get("model"),
         "problem": manifest.problem,
     }
 

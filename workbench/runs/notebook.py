@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from workbench.notebook import project_root
 from workbench.runs.folder import RunFolder
 from workbench.runs.parameters import run_id
 
@@ -41,6 +42,10 @@ def run_notebook(
     """
     import papermill
 
+    if (root := project_root()) != Path.cwd():
+        raise ValueError(
+            f"run it from the project's folder, {root}: paths in a notebook's parameters are relative to it"
+        )
     if not notebook.is_file():
         raise ValueError(f"{notebook} does not exist; notebooks are in notebooks/")
     parameters = _read_file(file) | {name: _read_value(name, value) for name, value in given}
