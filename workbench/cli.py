@@ -40,6 +40,7 @@ Structured = Annotated[
     Literal["auto", "json_schema", "structured_outputs", "json_object", "off"],
     typer.Option(help="How the answer's JSON schema is enforced; auto falls back to off where a server refuses it."),
 ]
+Extra = Annotated[str, typer.Option(help='Further request fields as JSON; null leaves one out: {"temperature": null}.')]
 Task = Annotated[Literal["t2i", "edit"] | None, typer.Option(help="Take only this task's pairs from a mixed file.")]
 Cache = Annotated[Path | None, typer.Option(help="Response cache; the user's cache folder unless given.")]
 Images = Annotated[Literal["data", "file"], typer.Option(help="How images travel: data URLs, or file:// URLs.")]
@@ -66,6 +67,7 @@ def induce(
     concurrency: Concurrency = 32,
     seed: Seed = None,
     structured: Structured = "auto",
+    extra: Extra = "{}",
     cache: Cache = None,
     outputs: Outputs = Path("outputs"),
     task: Task = None,
@@ -85,7 +87,7 @@ def induce(
     client = connect(
         base_url,
         model,
-        sampling=Sampling(max_tokens=max_tokens, seed=seed),
+        sampling=Sampling(max_tokens=max_tokens, seed=seed, extra=_json_object("--extra", extra)),
         limits=_limits(max_calls, max_cost, concurrency, timeout),
         cache=cache,
         structured=structured,
@@ -127,6 +129,7 @@ def evaluate(
     concurrency: Concurrency = 32,
     seed: Seed = None,
     structured: Structured = "auto",
+    extra: Extra = "{}",
     cache: Cache = None,
     images: Images = "data",
     outputs: Outputs = Path("outputs"),
@@ -153,7 +156,7 @@ def evaluate(
     client = connect(
         base_url,
         model,
-        sampling=Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed),
+        sampling=Sampling(temperature, max_tokens=max_tokens, seed=seed, extra=_json_object("--extra", extra)),
         limits=_limits(max_calls, max_cost, concurrency, timeout),
         cache=cache,
         structured=structured,
@@ -339,6 +342,16 @@ def _finish(work: Coroutine[Any, Any, None]) -> None:
     except KeyboardInterrupt:
         print("\ninterrupted: what was answered is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(130) from None
+
+
+def _json_object(option: str, text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{option} is {text!r}, which is not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{option} is {text!r}; it must be a JSON object")
+    return value
 
 
 def _limits(max_calls: int | None, max_cost: float | None, concurrency: int, timeout: float) -> "Limits":
