@@ -187,3 +187,12 @@ def test_a_hundred_thousand_pairs_need_little_memory():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20_000_000  # 100 MB for five times as many
+
+
+def test_results_do_not_depend_on_the_order_in_which_verdicts_arrived():
+    rng = np.random.default_rng(0)
+    pairs = [pair(i, prompt=f"prompt {i // 3}") for i in range(40)]
+    verdicts = [A, B, TIE, INVALID]
+    records = [r for p in pairs for r in both(p, *(verdicts[int(i)] for i in rng.integers(4, size=2)))]
+    shuffled = [records[int(i)] for i in rng.permutation(len(records))]
+    assert summarise(shuffled, pairs).to_json() == summarise(records, pairs).to_json()

@@ -21,7 +21,7 @@ TIE = -1
 
 @dataclass(frozen=True, slots=True)
 class VerdictTable:
-    """One row per pair in the order of first appearance; cells are `(pair, order, sample)`, the last verdict counts.
+    """One row per pair, sorted by id; cells are `(pair, order, sample)`, the last verdict counts.
 
     - `prompts`: (n,) cluster code of every pair. - `ranking`: (n, 2, S) index into `rankings`, or a negative failure.
     - `correct`: (n, 2, S) 1, 0, or -1 where there is no label or no verdict.
@@ -68,12 +68,15 @@ class VerdictTable:
         columns = {name: np.array(values, dtype=np.int32) for name, values in cells.items()}
         shape = (len(rows), 2, int(columns["sample"].max()) + 1 if len(rows) else 1)
         where = _last_of_each_cell(columns, shape)
+        # Verdicts arrive in any order; sums over pairs, and so the last digits of results, must not depend on it.
+        ids = list(rows)
+        by_id = sorted(range(len(ids)), key=ids.__getitem__)
         return cls(
-            pair_ids=list(rows),
-            prompts=np.array(prompt_of_row, dtype=np.int64),
-            ranking=_fill(shape, where, columns["ranking"], MISSING),
-            correct=_fill(shape, where, columns["correct"], -1).astype(np.int8),
-            first=_fill(shape, where, columns["first"], -1).astype(np.int8),
+            pair_ids=[ids[row] for row in by_id],
+            prompts=_sorted_codes(list(prompts))[np.array(prompt_of_row, dtype=np.int64)[by_id]],
+            ranking=_fill(shape, where, columns["ranking"], MISSING)[by_id],
+            correct=_fill(shape, where, columns["correct"], -1).astype(np.int8)[by_id],
+            first=_fill(shape, where, columns["first"], -1).astype(np.int8)[by_id],
             rankings=list(rankings),
             usage=Usage(input_tokens, output_tokens, cost_usd, calls),
             cached_calls=int(columns["cached"][where[0]].sum()),
@@ -162,3 +165,10 @@ def _mean_over(samples: Floats) -> Floats:
     count = known.sum(axis=1)
     total = np.where(known, samples, 0.0).sum(axis=1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _sorted_codes(names: list[str]) -> Ints:
+    """(n,): the place of each name among all of them, sorted."""
+    codes = np.empty(len(names), dtype=np.int64)
+    codes[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+    return codes
