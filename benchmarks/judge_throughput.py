@@ -26,7 +26,7 @@ from loopback import loopback_server
 from openai import AsyncOpenAI
 from PIL import Image
 
-from workbench.evaluation.evaluate import judge_all
+from workbench.evaluation.judging import judge_all
 from workbench.judges.vlm_judge import RankingJudge
 from workbench.pairs.comparison import Comparison, ImageSource
 from workbench.progress import Progress

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from workbench.evaluation.evaluate import SPARE_WORKERS, evaluate
+from workbench.evaluation.evaluate import evaluate
+from workbench.evaluation.judging import SPARE_WORKERS
 from workbench.evaluation.record import read_verdicts
 from workbench.judges.verdict import Verdict
 from workbench.pairs.comparison import Comparison

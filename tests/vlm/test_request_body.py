@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +197,12 @@ async def test_a_changed_file_is_another_question(tmp_path: Path) -> None:
 
 def _data_url(data: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+async def test_a_question_may_have_a_temperature_of_its_own_and_is_then_another_question() -> None:
+    with FaultyServer() as server:
+        async with client_of(server.url, sampling=Sampling(temperature=0.0)) as client:
+            plain = await client.ask(question("how good?"))
+            warm = await client.ask(replace(question("how good?"), temperature=0.7))
+    assert [request.body["temperature"] for request in server.requests] == [0.0, 0.7]
+    assert plain.key != warm.key

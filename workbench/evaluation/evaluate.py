@@ -1,12 +1,12 @@
 """Running a judge over a dataset: every comparison in both orders, each verdict on disk as it arrives."""
 
 import asyncio
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.evaluation.record import ORDERS, Order, VerdictRecord, last_outcomes, read_verdicts, shown_order
+from workbench.evaluation.judging import judge_all
+from workbench.evaluation.record import VerdictRecord, read_verdicts
 from workbench.evaluation.results import Results, summarise
 from workbench.judges.verdict import Judge
 from workbench.pairs.comparison import Comparison
@@ -14,18 +14,12 @@ from workbench.pairs.identity import dataset_identity
 from workbench.progress import Progress
 from workbench.rubrics.rubric import Rubric
 from workbench.runs.folder import RunFolder
-from workbench.runs.lines import LineLog
 from workbench.runs.manifest import read_manifest
 from workbench.runs.parameters import run_id
 from workbench.vlm.client import VlmClient
-from workbench.vlm.errors import BudgetSpent, StopRun
+from workbench.vlm.errors import StopRun
 from workbench.vlm.server import look_up
 from workbench.vlm.settings import SYNTHETIC_MODELS
-from workbench.vlm.tasks import gather_or_stop
-
-# While a worker reads an answer and prepares its next request no call of its is in flight; a few more workers than
-# calls keep the server busy meanwhile.
-SPARE_WORKERS = 32
 
 # An outcome names its winner by one letter.
 MOST_CANDIDATES = 26
@@ -65,15 +59,6 @@ class Evaluation:
         for record in latest.values():
             grouped.setdefault(record.pair_id, []).append(record)
         return grouped
-
-
-@dataclass(frozen=True, slots=True)
-class Showing:
-    """One comparison, shown in one order, for one of several samples."""
-
-    comparison: Comparison
-    order: Order
-    sample: int
 
 
 async def evaluate(
@@ -150,58 +135,3 @@ def _server_version(client: VlmClient) -> str | None:
         return look_up(client.endpoint.base_url, client.endpoint.api_key_env).version
     except StopRun:
         return None
-
-
-async def judge_all(
-    comparisons: Sequence[Comparison],
-    judge: Judge,
-    log: Path,
-    progress: Progress,
-    *,
-    concurrency: int = 32,
-    samples: int = 1,
-) -> int:
-    """Append to `log` the verdicts it lacks, in both orders, and return how many; those that ended in `error` are
-    asked for again.
-
-    - `concurrency`: how many calls the judge's client keeps in flight.
-
-    Raises `StopRun` when going on is pointless and `StorageError` when a verdict cannot be written; what was judged
-    before is on disk, and calling again goes on from there. A spent budget lets calls in flight finish first.
-    """
-    done = {key for key, outcome in last_outcomes(log).items() if outcome != "error"}
-    work = _missing(comparisons, samples, done)
-    progress.advance(len(done))
-    spent: list[BudgetSpent] = []
-
-    async def worker(verdicts: LineLog) -> None:
-        for showing in work:
-            shown = shown_order(showing.comparison, showing.order)
-            started = time.monotonic()
-            try:
-                verdict = await judge.compare(showing.comparison, shown, showing.sample)
-            except BudgetSpent as error:
-                spent.append(error)
-                return
-            latency = None if verdict.cached else time.monotonic() - started
-            record = VerdictRecord.of(
-                showing.comparison, showing.order, verdict, sample=showing.sample, latency_s=latency
-            )
-            verdicts.append(record.to_line())
-            progress.advance()
-            if spent:
-                return
-
-    with LineLog(log) as verdicts:
-        await gather_or_stop(worker(verdicts) for _ in range(concurrency + SPARE_WORKERS))
-    if spent:
-        raise spent[0]
-    return progress.done - len(done)
-
-
-def _missing(comparisons: Sequence[Comparison], samples: int, done: set[tuple[str, Order, int]]) -> Iterator[Showing]:
-    for comparison in comparisons:
-        for order in ORDERS:
-            for sample in range(samples):
-                if (comparison.id, order, sample) not in done:
-                    yield Showing(comparison, order, sample)

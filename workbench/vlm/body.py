@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -48,7 +48,7 @@ def pose(
         "version": 1,
         "model": model,
         # How long an answer may be does not change one that is complete, and only those are kept.
-        "sampling": {name: value for name, value in sampling_fields(sampling).items() if name not in _LENGTHS},
+        "sampling": {name: value for name, value in _sampling(request, sampling).items() if name not in _LENGTHS},
         "system": request.system,
         "content": [part if isinstance(part, str) else _identity(next(pictures)) for part in request.content],
         "schema": request.answer.schema,
@@ -74,7 +74,7 @@ def serialise(
 ) -> bytes:
     """The JSON body: base64 is spliced in as bytes, as serialising and escaping it would cost more than sending it."""
     system = request.system if _is_enforced(mode) else f"{request.system}\n\n{_schema_text(request)}"
-    head = {"model": model, **sampling_fields(sampling), **_structure(request, mode)}
+    head = {"model": model, **_sampling(request, sampling), **_structure(request, mode)}
     if "max_completion_tokens" in head:
         del head["max_tokens"]
     if sampling.seed is not None:
@@ -106,6 +106,12 @@ def sampling_fields(sampling: Sampling) -> dict[str, Any]:
         "seed": sampling.seed,
     }
     return {name: value for name, value in (fields | dict(sampling.extra)).items() if value is not None}
+
+
+def _sampling(request: ChatRequest, sampling: Sampling) -> dict[str, Any]:
+    if request.temperature is not None:
+        sampling = replace(sampling, temperature=request.temperature)
+    return sampling_fields(sampling)
 
 
 def _identity(fingerprint: Fingerprint) -> dict[str, str]:

@@ -35,6 +35,7 @@ class ChatRequest:
     - `content`: strings and pictures in the order the model sees them.
     - `logprobs`: ask for the top log-probabilities of every token.
     - `sample`: 0, 1, ... for independent repeats of one request; part of the cache key.
+    - `temperature`: in place of the client's, such as for repeats that are meant to differ.
     """
 
     system: str
@@ -42,6 +43,7 @@ class ChatRequest:
     answer: AnswerFormat
     logprobs: bool = False
     sample: int = 0
+    temperature: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
