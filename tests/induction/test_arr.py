@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from workbench.induction.arr import ArrSettings, EmptyRubric, induce_arr
+from workbench.induction.arr import ArrSettings, induce_arr
 from workbench.induction.events import Event, EventLog, read_events
+from workbench.induction.seeds import EmptyRubric
 from workbench.judges.exemplars import Exemplar, load_exemplars
 from workbench.pairs.comparison import Comparison
 from workbench.vlm.errors import NoAnswer, StopRun

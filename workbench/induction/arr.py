@@ -11,23 +11,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from workbench.induction.answers import Criteria, Group, criteria_answer, groups_answer
+from workbench.induction.answers import Group
 from workbench.induction.events import Event
+from workbench.induction.seeds import EmptyRubric, check_seeds
+from workbench.induction.writing import PACKAGE, Writer, numbered, ranks_text, themes_of
 from workbench.judges.answers import Ranking, rank_answer
-from workbench.judges.exemplars import Exemplar, exemplars_text
+from workbench.judges.exemplars import Exemplar
 from workbench.judges.messages import basis_text, prompt_text, show, task_text
 from workbench.pairs.comparison import Comparison, Task
-from workbench.rubrics.rubric import Criterion, Rubric, Theme
+from workbench.rubrics.rubric import Rubric
 from workbench.vlm.client import VlmClient
 from workbench.vlm.errors import BudgetSpent, InvalidAnswer, NoAnswer
 from workbench.vlm.request import ChatRequest
 from workbench.vlm.tasks import gather_or_stop
-
-PACKAGE = "workbench.induction"
-
-
-class EmptyRubric(ValueError):
-    """No criterion survived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +82,7 @@ async def induce_arr(
     Raises `ValueError` for unlabelled seeds or mixed tasks, `EmptyRubric` when nothing survives, and
     `workbench.vlm.errors.StopRun` when going on is pointless; everything answered so far is in the client's cache.
     """
-    task = _check(seeds)
+    task = check_seeds(seeds)
     recipe = _Recipe(client, settings, task, record)
     outcomes = await gather_or_stop(recipe.work_on(seed) for seed in seeds)
     if recipe.spent:
@@ -115,7 +111,11 @@ async def induce_arr(
     }
     if recipe.structuring_failed:
         provenance["structuring_failed"] = recipe.structuring_failed
-    return Rubric(name=name, task=task, themes=_themes(groups, kept), provenance=provenance)
+    sources: dict[str, list[str]] = {}
+    for outcome in kept:
+        for text in outcome.criteria:
+            sources.setdefault(text, []).append(outcome.pair_id)
+    return Rubric(name=name, task=task, themes=themes_of(groups, sources), provenance=provenance)
 
 
 class _Recipe:
@@ -128,14 +128,14 @@ class _Recipe:
         self.record = record
         self.spent: BudgetSpent | None = None
         self.structuring_failed = ""
-        exemplars = exemplars_text(settings.exemplars)
-        self.values = {
-            "task": task_text(task),
-            "hints": prompt_text(PACKAGE, f"hints_{task}"),
-            "description": f"What the images are for: {settings.description}\n\n" if settings.description else "",
-            "exemplars": f"<exemplars>\n{exemplars}\n</exemplars>\n\n" if exemplars else "",
-            "count": settings.criteria_per_pair,
-        }
+        self.writer = Writer(
+            client,
+            task,
+            settings.criteria_per_pair,
+            record,
+            description=settings.description,
+            exemplars=settings.exemplars,
+        )
 
     async def work_on(self, seed: Comparison) -> _Outcome:
         """Generate, then verify and revise until the verifier reaches the human ranking or the epochs are spent."""
@@ -161,37 +161,22 @@ class _Recipe:
         return _Outcome(seed.id)
 
     async def _generate(self, seed: Comparison) -> tuple[str, ...]:
-        question = prompt_text(PACKAGE, "question_label", {"ranks": _ranks(seed.ranks)})
-        return await self._write(seed, "generate", question, Event(seed.id, "generated"), sample=0)
+        question = prompt_text(PACKAGE, "question_label", {"ranks": ranks_text(seed.ranks)})
+        return await self.writer.write(seed, range(len(seed.images)), "generate", question, Event(seed.id, "generated"))
 
     async def _revise(
         self, seed: Comparison, criteria: tuple[str, ...], actual: tuple[int, ...] | None, epoch: int
     ) -> tuple[str, ...]:
-        values = {"ranks": _ranks(seed.ranks), "previous": numbered(criteria), "actual": _ranks(actual)}
+        values = {"ranks": ranks_text(seed.ranks), "previous": numbered(criteria), "actual": ranks_text(actual)}
         question = prompt_text(PACKAGE, "question_feedback", values)
-        return await self._write(seed, "revise", question, Event(seed.id, "revised", epoch), self._sample(epoch))
+        event = Event(seed.id, "revised", epoch)
+        return await self.writer.write(
+            seed, range(len(seed.images)), "revise", question, event, sample=self._sample(epoch)
+        )
 
     def _sample(self, epoch: int) -> int:
         """Above temperature 0 an epoch that asks what was asked before draws anew; at 0 it has its answer already."""
         return epoch if self.client.sampling.temperature > 0 else 0
-
-    async def _write(self, seed: Comparison, prompt: str, question: str, event: Event, sample: int) -> tuple[str, ...]:
-        content = show(seed, range(len(seed.images)), question)
-        request = ChatRequest(prompt_text(PACKAGE, prompt, self.values), content, criteria_answer(), sample=sample)
-        reply = await self.client.ask(request)
-        criteria: Criteria = reply.value
-        self.record(
-            Event(
-                event.pair_id,
-                event.step,
-                event.epoch,
-                criteria.texts,
-                reason=criteria.reason,
-                cached=reply.cached,
-                keys=(reply.key,),
-            )
-        )
-        return criteria.texts
 
     async def _verify(self, seed: Comparison, criteria: tuple[str, ...], epoch: int) -> tuple[int, ...] | None:
         """The ranks a judge gives who reads the criteria and, as published, the human label too."""
@@ -202,7 +187,7 @@ class _Recipe:
             "ties": f"Use each of the ranks 1 to {n} exactly once. Ties are not allowed.",
             "criteria_field": "",
         }
-        label = prompt_text(PACKAGE, "question_label", {"ranks": _ranks(seed.ranks)})
+        label = prompt_text(PACKAGE, "question_label", {"ranks": ranks_text(seed.ranks)})
         content = show(seed, range(n), f"{label}\n\nRank the {n} images.")
         system = prompt_text("workbench.judges", "compare", values)
         request = ChatRequest(system, content, rank_answer(n), sample=self._sample(epoch))
@@ -224,56 +209,9 @@ class _Recipe:
         unstructured = (Group("Criteria", tuple(criteria)),)
         if self.settings.themes == 0:
             return unstructured
-        system = prompt_text(PACKAGE, "structure", {"themes": self.settings.themes})
-        request = ChatRequest(system, (numbered(criteria),), groups_answer(self.settings.themes))
         try:
-            reply = await self.client.ask(request)
+            return await self.writer.group(criteria, "structure", self.settings.themes, Event("", "structured"))
         except (NoAnswer, InvalidAnswer) as failure:
             self.structuring_failed = str(failure)
             self.record(Event("", "failed", rubrics=tuple(criteria), detail=str(failure)))
             return unstructured
-        groups: tuple[Group, ...] = reply.value
-        tips = tuple(tip for group in groups for tip in group.tips)
-        self.record(Event("", "structured", rubrics=tips, cached=reply.cached, keys=(reply.key,)))
-        return groups
-
-
-def numbered(criteria: Sequence[str]) -> str:
-    """Criteria as numbered lines."""
-    return "\n".join(f"{i}. {text}" for i, text in enumerate(criteria, start=1))
-
-
-def _ranks(ranks: Sequence[int] | None) -> str:
-    return str(list(ranks)) if ranks is not None else "no valid ranking"
-
-
-def _check(seeds: Sequence[Comparison]) -> Task:
-    if not seeds:
-        raise ValueError("no seed pairs were given; induction needs at least one labelled pair")
-    if unlabelled := [seed.id for seed in seeds if seed.ranks is None]:
-        raise ValueError(f"seed pairs without ranks: {', '.join(unlabelled)}; label them or leave them out")
-    if tied := [seed.id for seed in seeds if len(set(seed.ranks or ())) < len(seed.images)]:
-        raise ValueError(
-            f"seed pairs with ties: {', '.join(tied)}; the recipe explains a strict ranking, leave them out"
-        )
-    tasks = {seed.task for seed in seeds}
-    if len(tasks) > 1:
-        raise ValueError(f"seed pairs of several tasks: {', '.join(sorted(tasks))}; a rubric is for one of them")
-    return tasks.pop()
-
-
-def _themes(groups: Sequence[Group], kept: Sequence[_Outcome]) -> tuple[Theme, ...]:
-    """Themes with numbered criteria; a criterion whose words survived structuring names the seed pairs it came from."""
-    sources: dict[str, list[str]] = {}
-    for outcome in kept:
-        for text in outcome.criteria:
-            sources.setdefault(text, []).append(outcome.pair_id)
-    themes, number = [], 0
-    for group in groups:
-        criteria = []
-        for tip in group.tips:
-            number += 1
-            source = ", ".join(sources[tip]) if tip in sources else None
-            criteria.append(Criterion(id=f"c{number}", text=tip, source=source))
-        themes.append(Theme(name=group.theme or "Criteria", criteria=tuple(criteria)))
-    return tuple(themes)
