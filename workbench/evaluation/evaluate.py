@@ -8,10 +8,13 @@ from pathlib import Path
 from workbench.evaluation.judging import judge_all
 from workbench.evaluation.record import VerdictRecord, read_verdicts
 from workbench.evaluation.results import Results, summarise
+from workbench.judges.rubric_source import RubricSource, apart
 from workbench.judges.verdict import Judge
 from workbench.pairs.comparison import Comparison
 from workbench.pairs.identity import dataset_identity
 from workbench.progress import Progress
+from workbench.rubrics.files import save_rubric
+from workbench.rubrics.library import file_name
 from workbench.rubrics.rubric import Rubric
 from workbench.runs.folder import RunFolder
 from workbench.runs.manifest import read_manifest
@@ -31,12 +34,14 @@ class Evaluation:
 
     - `judged`: verdicts that were not yet in the folder.
     - `seeds_judged`: pairs among those the rubric was induced from, on which its accuracy proves nothing.
+    - `without_rubric`: pairs judged without a rubric as the source of rubrics had none for their prompt.
     """
 
     path: Path
     results: Results
     judged: int = 0
     seeds_judged: int = 0
+    without_rubric: int = 0
 
     def about(self) -> str:
         """What was measured with what, in one line: dataset, model and server version, code, date."""
@@ -49,6 +54,7 @@ class Evaluation:
             f"dataset {dataset['name']} ({dataset['hash'][:8]}) · model {judge.get('model', judge['name'])} · "
             f"server version {server} · code {commit} · {manifest.start[:10]}"
             + (f" · {self.seeds_judged} pairs are seeds of the rubric" if self.seeds_judged else "")
+            + (f" · {self.without_rubric} pairs judged without a rubric" if self.without_rubric else "")
         )
 
     def verdicts_of(self, pair_ids: Iterable[str]) -> dict[str, list[VerdictRecord]]:
@@ -66,7 +72,7 @@ async def evaluate(
     judge: Judge,
     *,
     dataset: str | Path,
-    rubric: Rubric | None = None,
+    rubric: Rubric | RubricSource | None = None,
     out: Path | None = None,
     outputs: str | Path = "outputs",
     client: VlmClient | None = None,
@@ -76,7 +82,8 @@ async def evaluate(
     """Judge every comparison in both orders into a run folder, and summarise.
 
     - `dataset`: what to call it, usually its path.
-    - `rubric`: the one the judge was given, for the record.
+    - `rubric`: what the judge was given, for the record. The rubrics a source gave are kept in the run folder's
+      `rubrics/`, named after prompt and hash; those written for each prompt are a library for `RetrievedRubrics`.
     - `out`: the run folder; without it one under `outputs` named after its inputs, so the same call resumes.
     - `client`: the one the judge asks with, for its concurrency, its usage as progress and its server's version.
     - `allow_urls`: fetch images that are http(s) URLs, to hash them.
@@ -84,11 +91,12 @@ async def evaluate(
     Raises as `judge_all` does, and `ValueError` when `out` holds a run with other inputs, for a rubric of another task
     and for comparisons no judge can decide.
     """
-    _check(comparisons, rubric)
+    fixed, source = apart(rubric)
+    _check(comparisons, fixed)
     identity = dataset_identity(dataset, comparisons, allow_urls=allow_urls)
     inputs = {
         "dataset": identity,
-        "rubric": {"name": rubric.name, "hash": rubric.hash} if rubric else None,
+        "rubric": {"name": fixed.name, "hash": fixed.hash} if fixed else {"name": source.name} if source else None,
         "judge": {"name": judge.name, **judge.identity()},
         "samples": samples,
     }
@@ -110,9 +118,30 @@ async def evaluate(
             synthetic=synthetic,
         )
         run.write("results.json", results.to_json())
-        run.record(counts={"pairs": results.n_pairs, **results.outcomes})
-    seeds = set(rubric.provenance.get("seed_pairs", ())) if rubric else set()
-    return Evaluation(path, results, judged, sum(comparison.id in seeds for comparison in comparisons))
+        without = await _keep_rubrics(run, comparisons, source) if source else 0
+        sourced = {"without_rubric": without} if source else {}
+        run.record(counts={"pairs": results.n_pairs, **results.outcomes, **sourced})
+    seeds = set(fixed.provenance.get("seed_pairs", ())) if fixed else set()
+    seeds_judged = sum(comparison.id in seeds for comparison in comparisons)
+    return Evaluation(path, results, judged, seeds_judged, without)
+
+
+async def _keep_rubrics(run: RunFolder, comparisons: Sequence[Comparison], source: RubricSource) -> int:
+    """Writes each rubric that verdicts name, and returns how many pairs were judged without one.
+
+    A session that was killed left verdicts but no files: its rubrics are made again, out of the client's cache.
+    """
+    used = {record.pair_id: record.rubric for record in read_verdicts(run.verdicts_path)}
+    folder = run.path / "rubrics"
+    for comparison in comparisons:
+        name = used.get(comparison.id)
+        if name is None or (file := folder / file_name(comparison.prompt, name)).exists():
+            continue
+        rubric = await source.rubric_for(comparison)
+        if rubric and rubric.hash == name:
+            folder.mkdir(exist_ok=True)
+            save_rubric(rubric, file)
+    return sum(used.get(comparison.id) is None for comparison in comparisons)
 
 
 def _check(comparisons: Sequence[Comparison], rubric: Rubric | None) -> None:

@@ -29,6 +29,7 @@ class VerdictRecord:
     - `correct`: the human ranking was reproduced; None when nobody labelled the pair. A failed verdict is False
       here, to keep denominators fixed, and is counted as a failure in the outcomes.
     - `confidence`: probability of the candidate ranked first, in (0, 1]. `latency_s`: seconds, None from the cache.
+    - `rubric`: the hash of the rubric used, where every prompt may have another; None for the judge's own, or none.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -50,6 +51,7 @@ class VerdictRecord:
     cached: bool = False
     keys: tuple[str, ...] = ()
     latency_s: float | None = None
+    rubric: str | None = None
     schema: Literal["workbench.verdict/1"] = "workbench.verdict/1"
 
     @classmethod
@@ -81,6 +83,7 @@ class VerdictRecord:
             cached=verdict.cached,
             keys=verdict.keys,
             latency_s=latency_s,
+            rubric=verdict.rubric,
         )
 
     def to_line(self) -> bytes:

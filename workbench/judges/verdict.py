@@ -29,7 +29,9 @@ class Verdict:
     - `scores`: pointwise scores in the dataset's order, higher is better.
     - `criteria`: per-criterion ranks by criterion id, in the dataset's order.
     - `detail`: what went wrong, for a failed verdict.
+    - `usage`: with rubrics made on the way, the first verdict under one counts what it took as well.
     - `keys`: cache keys of the answers behind the verdict, so that request and raw reply can be looked at.
+    - `rubric`: the hash of the rubric used, where every prompt may have another; None for the judge's own, or none.
     """
 
     ranks: tuple[int, ...] | None
@@ -42,6 +44,7 @@ class Verdict:
     usage: Usage = Usage()
     cached: bool = False
     keys: tuple[str, ...] = ()
+    rubric: str | None = None
 
     @property
     def outcome(self) -> str:

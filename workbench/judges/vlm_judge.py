@@ -7,6 +7,7 @@ from typing import Any
 
 from workbench.judges.answers import Ranking, Score, probability_first, rank_answer, score_answer
 from workbench.judges.messages import basis_text, prompt_text, show, task_text
+from workbench.judges.rubric_source import RubricSource, apart
 from workbench.judges.verdict import Usage, Verdict
 from workbench.pairs.comparison import Comparison, Task
 from workbench.pairs.labels import rank_scores
@@ -22,63 +23,78 @@ PROMPT_VERSION = 1
 class RankingJudge:
     """Shows all candidates at once and asks for their ranks: pairwise for n = 2, listwise above.
 
-    - `rubric`: None for a rubric-free judge.
+    - `rubric`: None for a rubric-free judge; a source may give every prompt its own.
     - `ties`: accept equal ranks; otherwise they are an invalid answer.
     - `criteria`: also ask for the ranks under each criterion, in the same call.
     - `soft`: read the verdict's probability from the rank token's log-probabilities (pairs only).
     - `exemplars`: how people decided elsewhere, shown to the judge beside the rubric.
+    - `temperature`: in place of the client's.
     """
 
     def __init__(
         self,
         client: VlmClient,
-        rubric: Rubric | None = None,
+        rubric: Rubric | RubricSource | None = None,
         *,
         ties: bool = False,
         criteria: bool = False,
         soft: bool = False,
         exemplars: str = "",
+        temperature: float | None = None,
     ) -> None:
-        if criteria and rubric is None:
+        self.rubric, self.source = apart(rubric)
+        if criteria and self.source:
+            raise ValueError(
+                f"criteria=True needs one rubric for all comparisons; {self.source.name} gives each its own"
+            )
+        if criteria and self.rubric is None:
             raise ValueError("criteria=True needs a rubric; a rubric-free judge has no criteria to answer for")
         self.client = client
-        self.rubric = rubric
         self.ties = ties
         self.soft = soft
         self.exemplars = exemplars
-        self._ids = tuple(criterion.id for criterion in rubric.enabled_criteria()) if rubric and criteria else ()
-        self._rubric_text = rubric.render(ids=criteria) if rubric else None
+        self.temperature = temperature
+        self._ids = tuple(c.id for c in self.rubric.enabled_criteria()) if self.rubric and criteria else ()
+        self._rubric_text = self.rubric.render(ids=criteria) if self.rubric else None
         self._asked: dict[tuple[Task, int], tuple[str, AnswerFormat]] = {}
 
     @property
     def name(self) -> str:
-        """`rubric-free`, or the rubric's name."""
-        return self.rubric.name if self.rubric else "rubric-free"
+        """`rubric-free`, or the name of the rubric or of where rubrics come from."""
+        given = self.rubric or self.source
+        return given.name if given else "rubric-free"
 
     def identity(self) -> dict[str, Any]:
         """Everything that decides its verdicts."""
-        return {
+        identity: dict[str, Any] = {
             "judge": "ranking",
             "prompt_version": PROMPT_VERSION,
-            "rubric": self.rubric.hash if self.rubric else None,
+            "rubric": self.rubric.hash if self.rubric else self.source.identity() if self.source else None,
             "ties": self.ties,
             "criteria": list(self._ids),
             "soft": self.soft,
             "exemplars": self.exemplars,
             **self.client.identity(),
         }
+        return identity if self.temperature is None else {**identity, "temperature": self.temperature}
 
-    def request(self, comparison: Comparison, order: Sequence[int], sample: int = 0) -> ChatRequest:
-        """What is asked for one comparison shown in `order`."""
+    def request(
+        self, comparison: Comparison, order: Sequence[int], sample: int = 0, *, rubric: Rubric | None = None
+    ) -> ChatRequest:
+        """What is asked for one comparison shown in `order`; `rubric` is the one its source gave, if any."""
         n = len(order)
-        if (comparison.task, n) not in self._asked:
-            self._asked[comparison.task, n] = self._system(comparison.task, n)
-        system, answer = self._asked[comparison.task, n]
+        if rubric:
+            system, answer = self._system(comparison.task, n, rubric.render())
+        else:
+            if (comparison.task, n) not in self._asked:
+                self._asked[comparison.task, n] = self._system(comparison.task, n, self._rubric_text)
+            system, answer = self._asked[comparison.task, n]
         content = show(comparison, order, f"Rank the {n} images.")
-        return ChatRequest(system, content, answer, logprobs=self.soft and n == 2, sample=sample)
+        logprobs = self.soft and n == 2
+        return ChatRequest(system, content, answer, logprobs=logprobs, sample=sample, temperature=self.temperature)
 
-    def _system(self, task: Task, n: int) -> tuple[str, AnswerFormat]:
-        """The part of a request that is the same for every comparison of `n` candidates."""
+    def _system(self, task: Task, n: int, rubric_text: str | None) -> tuple[str, AnswerFormat]:
+        """The part of a request that is the same for every comparison of `n` candidates under one rubric."""
         allowed = (
             "Ties are allowed: give equal ranks to images you cannot separate."
             if self.ties
@@ -87,7 +103,7 @@ class RankingJudge:
         field = f' "criteria": [{{"id": "<criterion id>", "rank": [<{n} numbers>]}}, ...],' if self._ids else ""
         values = {
             "task": task_text(task),
-            "basis": basis_text(self._rubric_text, self.exemplars),
+            "basis": basis_text(rubric_text, self.exemplars),
             "ties": allowed,
             "criteria_field": field,
         }
@@ -95,15 +111,25 @@ class RankingJudge:
         return system, rank_answer(n, ties=self.ties, criteria=self._ids)
 
     def estimate(self, comparisons: Sequence[Comparison], samples: int = 1) -> Estimate:
-        """What judging `comparisons` in both orders takes at most, going by the first of them."""
+        """What judging `comparisons` in both orders takes at most, going by the first of them without a rubric of its
+        source, whose calls are counted."""
         first = comparisons[0]
         request = self.request(first, range(len(first.images)))
-        return self.client.estimate(request, 2 * samples * len(comparisons))
+        own = self.source.most_calls(comparisons) if self.source else 0
+        return self.client.estimate(request, 2 * samples * len(comparisons) + own)
 
     async def compare(self, comparison: Comparison, order: Sequence[int], sample: int = 0) -> Verdict:
-        """Judge the candidates shown in `order` with one request."""
+        """Judge the candidates shown in `order` with one request, once there is a rubric."""
+        if self.source is None:
+            return await self._answer(self.request(comparison, order, sample), order)
+        rubric = await self.source.rubric_for(comparison)
+        verdict = await self._answer(self.request(comparison, order, sample, rubric=rubric), order)
+        usage = total_usage([self.source.take_usage(comparison), verdict.usage])
+        return replace(verdict, usage=usage, rubric=rubric.hash if rubric else None)
+
+    async def _answer(self, request: ChatRequest, order: Sequence[int]) -> Verdict:
         try:
-            reply = await self.client.ask(self.request(comparison, order, sample))
+            reply = await self.client.ask(request)
         except (NoAnswer, InvalidAnswer) as failure:
             return failed(failure)
         ranking: Ranking = reply.value
