@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Coroutine, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ import workbench
 if TYPE_CHECKING:
     from workbench.evaluation.evaluate import Evaluation
     from workbench.pairs.comparison import Comparison
+    from workbench.vlm.client import VlmClient
     from workbench.vlm.settings import Limits
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=workbench.__doc__)
@@ -55,9 +57,16 @@ def induce(
     out: Annotated[Path, typer.Option(help="Rubric file to write (YAML).")],
     base_url: BaseUrl = "",
     model: Model = "",
-    criteria: Annotated[int, typer.Option(min=1, help="Criteria asked for per seed pair.")] = 5,
-    epochs: Annotated[int, typer.Option(min=1, help="Most verifications per seed pair.")] = 5,
-    themes: Annotated[int, typer.Option(min=0, help="Most themes; 0 leaves one list.")] = 5,
+    recipe: Annotated[
+        Literal["blind", "arr"], typer.Option(help="blind: verified without the label; arr: as published.")
+    ] = "blind",
+    judge_base_url: Annotated[str, typer.Option(help="Endpoint of the judge, where it is not the writer.")] = "",
+    judge_model: Annotated[str, typer.Option(help="Model id of the judge, where it is not the writer.")] = "",
+    folds: Annotated[int, typer.Option(min=0, help="Cross-fit in so many parts; 0 measures nothing.")] = 5,
+    criteria_per_pair: Annotated[int, typer.Option(min=1, help="Criteria asked for per seed pair.")] = 5,
+    criteria: Annotated[int, typer.Option(min=1, help="blind: most criteria kept.")] = 8,
+    epochs: Annotated[int, typer.Option(min=1, help="arr: most verifications per seed pair.")] = 5,
+    themes: Annotated[int, typer.Option(min=0, help="arr: most themes; 0 leaves one list.")] = 5,
     description: Annotated[str, typer.Option(help="What the images are for.")] = "",
     guide: Annotated[Path | None, typer.Option(help="Human exemplars shown to the writer (YAML).")] = None,
     max_calls: MaxCalls = None,
@@ -77,29 +86,41 @@ def induce(
     """Induce a rubric from labelled pairs and write it to a file."""
     from workbench.connect import connect
     from workbench.induction.arr import ArrSettings
+    from workbench.induction.blind import BlindSettings
     from workbench.induction.induce import induce as induce_rubric
     from workbench.judges.exemplars import load_exemplars
     from workbench.pairs.loading import load
     from workbench.vlm.settings import ImagePolicy, Sampling
 
     seeds = load(pairs, task=task, allow_outside=allow_outside, allow_urls=allow_urls)
-    settings = ArrSettings(criteria, epochs, themes, description, load_exemplars(guide) if guide else ())
-    client = connect(
-        base_url,
-        model,
-        sampling=Sampling(max_tokens=max_tokens, seed=seed, extra=_json_object("--extra", extra)),
-        limits=_limits(max_calls, max_cost, concurrency, timeout),
-        cache=cache,
-        structured=structured,
-        images=ImagePolicy(allow_urls=allow_urls),
+    exemplars = load_exemplars(guide) if guide else ()
+    settings = (
+        ArrSettings(criteria_per_pair, epochs, themes, description, exemplars)
+        if recipe == "arr"
+        else BlindSettings(criteria_per_pair, criteria, description, exemplars, seed or 0)
     )
 
+    def client_of(base_url: str, model: str) -> "VlmClient":
+        return connect(
+            base_url,
+            model,
+            sampling=Sampling(max_tokens=max_tokens, seed=seed, extra=_json_object("--extra", extra)),
+            limits=_limits(max_calls, max_cost, concurrency, timeout),
+            cache=cache,
+            structured=structured,
+            images=ImagePolicy(allow_urls=allow_urls),
+        )
+
+    writer = client_of(base_url, model)
+    judge = client_of(judge_base_url or base_url, judge_model) if judge_base_url or judge_model else writer
+
     async def work() -> None:
-        async with client:
-            print(f"at most {settings.most_calls(len(seeds)):,} calls", file=sys.stderr)
+        async with writer, nullcontext() if judge is writer else judge:
+            print(f"at most {settings.most_calls(len(seeds)):,} calls, and those of {folds} folds", file=sys.stderr)
             induced = await induce_rubric(
-                seeds, client, settings, dataset=pairs, out=out, outputs=outputs, allow_urls=allow_urls
-            )
+                seeds, writer, settings, judge=judge, folds=folds, dataset=pairs, out=out, outputs=outputs,
+                allow_urls=allow_urls,
+            )  # fmt: skip
             print(f"{induced.rubric.render()}\n\n{induced.summary()}")
 
     _finish(work())

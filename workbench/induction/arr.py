@@ -19,6 +19,7 @@ from workbench.judges.answers import Ranking, rank_answer
 from workbench.judges.exemplars import Exemplar
 from workbench.judges.messages import basis_text, prompt_text, show, task_text
 from workbench.pairs.comparison import Comparison, Task
+from workbench.progress import Progress
 from workbench.rubrics.rubric import Rubric
 from workbench.vlm.client import VlmClient
 from workbench.vlm.errors import BudgetSpent, InvalidAnswer, NoAnswer
@@ -74,6 +75,7 @@ async def induce_arr(
     *,
     name: str,
     record: Callable[[Event], None],
+    progress: Progress | None = None,
 ) -> Rubric:
     """Induce a rubric from labelled seed pairs.
 
@@ -84,7 +86,14 @@ async def induce_arr(
     """
     task = check_seeds(seeds)
     recipe = _Recipe(client, settings, task, record)
-    outcomes = await gather_or_stop(recipe.work_on(seed) for seed in seeds)
+
+    async def work_on(seed: Comparison) -> _Outcome:
+        outcome = await recipe.work_on(seed)
+        if progress:
+            progress.advance()
+        return outcome
+
+    outcomes = await gather_or_stop(work_on(seed) for seed in seeds)
     if recipe.spent:
         raise recipe.spent
     kept = [outcome for outcome in outcomes if outcome.criteria]

@@ -10,7 +10,9 @@ from pydantic import ConfigDict, TypeAdapter
 
 from workbench.runs.lines import LineLog, read_lines
 
-Step = Literal["generated", "verified", "revised", "kept", "dropped", "failed", "structured"]
+Step = Literal[
+    "generated", "screened", "verified", "revised", "tightened", "kept", "dropped", "failed", "structured", "selected"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,9 @@ class Event:
     schema: Literal["workbench.event/1"] = "workbench.event/1"
 
     @property
-    def identity(self) -> tuple[str, str, int]:
+    def identity(self) -> tuple[str, str, int, tuple[str, ...]]:
         """What makes two events the same step."""
-        return (self.pair_id, self.step, self.epoch)
+        return (self.pair_id, self.step, self.epoch, self.rubrics if self.step == "screened" else ())
 
 
 _ADAPTER = TypeAdapter(Event)

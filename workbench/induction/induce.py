@@ -1,12 +1,15 @@
-"""Running an induction into a run folder: its events, its rubric, what it took."""
+"""Running an induction into a run folder: its events, its rubric, the evidence for it, what it took."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from workbench.induction.arr import ArrSettings, induce_arr
+from workbench.induction.blind import BlindSettings, induce_blind
 from workbench.induction.events import Event, EventLog
+from workbench.induction.evidence import Evidence, cross_fit
 from workbench.pairs.comparison import Comparison
 from workbench.pairs.identity import dataset_identity
 from workbench.progress import Progress
@@ -15,77 +18,192 @@ from workbench.rubrics.rubric import Rubric
 from workbench.runs.folder import RunFolder
 from workbench.runs.parameters import run_id
 from workbench.vlm.client import VlmClient
+from workbench.vlm.errors import BudgetSpent
 
 RUBRIC_FILE = "rubric.yaml"
+
+RecipeSettings = ArrSettings | BlindSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Induced:
-    """A finished induction: its run folder, its rubric, and what it sent this time."""
+    """A finished induction: its run folder, its rubric, the evidence for it, and what it sent this time.
+
+    - `evidence`: None where none was asked for.
+    """
 
     path: Path
     rubric: Rubric
+    evidence: Evidence | None
     calls: int
     cached: int
 
     def summary(self) -> str:
-        """What became of the seed pairs, in one paragraph."""
-        counts = self.rubric.provenance["counts"]
-        text = (
-            f"{counts['kept']} of {counts['seed_pairs']} seed pairs gave criteria that passed "
-            f"({counts['passed_first_time']} at the first try, {counts['failed']} failed without an answer); "
-            f"{counts['criteria_before_structuring']} criteria became {len(self.rubric.enabled_criteria())} "
-            f"in {len(self.rubric.themes)} themes. {self.calls} calls, {self.cached} answers from the cache."
-        )
-        if problem := self.rubric.provenance.get("structuring_failed"):
-            text += f" Sorting them into themes failed, they are one list: {problem}"
-        return textwrap.fill(text, 100) + f"\nrun folder: {self.path}"
+        """What became of the seed pairs, and whether the rubric makes the judge better, in a few lines."""
+        provenance = self.rubric.provenance
+        told = _arr_summary(self.rubric) if provenance["recipe"] == "arr" else _blind_summary(self.rubric)
+        lines = textwrap.wrap(f"{told} {self.calls} calls, {self.cached} answers from the cache.", 100)
+        if self.evidence:
+            lines += textwrap.wrap(f"evidence: {self.evidence.sentence()}", 100)
+        else:
+            lines.append("evidence: not measured (no folds)")
+        return "\n".join([*lines, f"run folder: {self.path}"])
 
 
 async def induce(
     seeds: Sequence[Comparison],
     client: VlmClient,
-    settings: ArrSettings,
+    settings: RecipeSettings,
     *,
     dataset: str | Path,
+    judge: VlmClient | None = None,
+    folds: int = 5,
     out: Path | None = None,
     outputs: str | Path = "outputs",
     allow_urls: bool = False,
 ) -> Induced:
     """Induce a rubric into a run folder, and into the file `out` where one is named.
 
+    - `client`: the writer. - `judge`: whom the rubric is for, the writer itself unless given.
+    - `settings`: those of a recipe choose it.
     - `dataset`: what to call the seeds, usually their path.
+    - `folds`: of the cross-fit that says whether the recipe makes the judge better; 0 leaves it out.
     - `allow_urls`: fetch images that are http(s) URLs, to hash them.
 
-    A killed run resumes: answers come from the client's cache, and events already on disk are not written again.
-    Raises as `induce_arr` does, and `ValueError` for an `out` that is no rubric file.
+    A killed run resumes: answers come from the client's cache, and events already on disk are not written again. A
+    budget that ends half-way is raised as `BudgetSpent` once the rubric so far, marked `partial` in its provenance, is
+    written. Raises as the recipe does, and `ValueError` for an `out` that is no rubric file.
     """
     if out:
         check_rubric_path(out)
+    if folds < 0 or folds == 1:
+        raise ValueError(f"folds={folds} must be 0 (no evidence), or 2 and more")
+    judge = judge or client
     identity = dataset_identity(dataset, seeds, allow_urls=allow_urls)
-    inputs = {"dataset": identity, "recipe": "arr", "settings": settings.to_json(), "writer": client.identity()}
-    path = Path(outputs) / run_id("induce", (identity["name"],), inputs)
-    before = replace(client.usage)
+    recipe = "arr" if isinstance(settings, ArrSettings) else "blind"
+    inputs = {
+        "dataset": identity,
+        "recipe": recipe,
+        "settings": settings.to_json(),
+        "writer": client.identity(),
+        "judge": judge.identity(),
+        "folds": folds,
+    }
+    path = Path(outputs) / run_id("induce", (identity["name"], recipe), inputs)
+    clients = {id(each): each for each in (client, judge)}.values()
+    before = [(each.usage.calls, each.usage.cached) for each in clients]
+    evidence = None
     with RunFolder.open(path, inputs, kind="induce", parameters={"dataset_file": dataset}) as run:
-        with EventLog(path / "events.jsonl") as log, Progress("inducing", len(seeds), client.usage) as progress:
+        destination = _Destination(path / RUBRIC_FILE, out)
+        name = out.stem if out else f"{identity['name']}-{recipe}"
+        total = _steps(settings, len(seeds), folds)
+        with EventLog(path / "events.jsonl") as log, Progress("inducing", total, client.usage) as progress:
+            rubric = await _induce(seeds, client, judge, settings, name, log.record, progress)
+            rubric = replace(rubric, provenance={**rubric.provenance, "dataset": identity})
+            destination.save(rubric)
+            run.record(counts=_counts(rubric), facts={"rubric": {"name": rubric.name, "hash": rubric.hash}})
+            if partial := rubric.provenance.get("partial"):
+                raise BudgetSpent(f"{partial}. A partial rubric, marked so, is in {destination.shown}")
+            if folds:
 
-            def record(event: Event) -> None:
-                log.record(event)
-                if event.pair_id and event.step in ("kept", "dropped", "failed"):
-                    progress.advance()
+                async def without(part: Sequence[Comparison]) -> Rubric:
+                    part_rubric = await _induce(part, client, judge, settings, name, _unrecorded, progress)
+                    if stopped := part_rubric.provenance.get("partial"):
+                        raise BudgetSpent(str(stopped))
+                    return part_rubric
 
-            rubric_name = out.stem if out else f"{identity['name']}-arr"
-            induced = await induce_arr(seeds, client, settings, name=rubric_name, record=record)
-        rubric = replace(induced, provenance={**induced.provenance, "dataset": identity})
-        own = path / RUBRIC_FILE
-        before_this = load_rubric(own).hash if own.exists() else None
-        save_rubric(rubric, own)
-        if out:
-            if out.exists() and load_rubric(out).hash not in (rubric.hash, before_this):
+                try:
+                    evidence = await cross_fit(seeds, without, judge, folds=folds, progress=progress)
+                except BudgetSpent as spent:
+                    unmeasured = {**rubric.provenance, "partial": f"{spent}; not done: the cross-fit"}
+                    destination.save(replace(rubric, provenance=unmeasured))
+                    raise BudgetSpent(
+                        f"{spent}. The rubric is in {destination.shown}, whether it helps was not measured"
+                    ) from spent
+                rubric = replace(rubric, provenance={**rubric.provenance, "evidence": evidence.to_json()})
+                destination.save(rubric)
+                run.record(facts={"evidence": evidence.sentence()})
+    calls = sum(each.usage.calls - sent for each, (sent, _) in zip(clients, before, strict=True))
+    cached = sum(each.usage.cached - found for each, (_, found) in zip(clients, before, strict=True))
+    return Induced(path, rubric, evidence, calls, cached)
+
+
+async def _induce(
+    seeds: Sequence[Comparison],
+    client: VlmClient,
+    judge: VlmClient,
+    settings: RecipeSettings,
+    name: str,
+    record: Callable[[Event], None],
+    progress: Progress,
+) -> Rubric:
+    if isinstance(settings, ArrSettings):
+        return await induce_arr(seeds, client, settings, name=name, record=record, progress=progress)
+    return await induce_blind(seeds, client, judge, settings, name=name, record=record, progress=progress)
+
+
+class _Destination:
+    """Where a rubric is written: the run folder, and the user's own file, unless that holds something else."""
+
+    def __init__(self, own: Path, out: Path | None) -> None:
+        self.own = own
+        self.out = out
+        self._ours = {load_rubric(own).hash} if own.exists() else set()
+
+    @property
+    def shown(self) -> Path:
+        return self.out or self.own
+
+    def save(self, rubric: Rubric) -> None:
+        """Write the rubric; raises `ValueError` where `out` holds another one, such as one edited by hand."""
+        self._ours.add(rubric.hash)
+        save_rubric(rubric, self.own)
+        if self.out:
+            if self.out.exists() and load_rubric(self.out).hash not in self._ours:
                 raise ValueError(
-                    f"{out} holds another rubric, perhaps edited by hand; the induced one is {own}: name another file"
+                    f"{self.out} holds another rubric, perhaps edited by hand; the induced one is {self.own}: "
+                    "name another file"
                 )
-            save_rubric(rubric, out)
-        run.record(counts=rubric.provenance["counts"], facts={"rubric": {"name": rubric.name, "hash": rubric.hash}})
-    used = client.usage
-    return Induced(path, rubric, used.calls - before.calls, used.cached - before.cached)
+            save_rubric(rubric, self.out)
+
+
+def _steps(settings: RecipeSettings, seeds: int, folds: int) -> int:
+    """Steps of progress: pairs written about and verdicts asked for, roughly, of the recipe and its cross-fit."""
+    each = 1.0 if isinstance(settings, ArrSettings) else 17 / 3
+    return round(each * seeds * max(1, folds)) + (4 * seeds if folds else 0)
+
+
+def _counts(rubric: Rubric) -> Mapping[str, int]:
+    counts: Mapping[str, int] = rubric.provenance["counts"]
+    return counts
+
+
+def _unrecorded(_: Event) -> None:
+    """Events of a fold tell nothing about the rubric that is kept."""
+
+
+def _arr_summary(rubric: Rubric) -> str:
+    counts = _counts(rubric)
+    text = (
+        f"{counts['kept']} of {counts['seed_pairs']} seed pairs gave criteria that passed "
+        f"({counts['passed_first_time']} at the first try, {counts['failed']} failed without an answer); "
+        f"{counts['criteria_before_structuring']} criteria became {len(rubric.enabled_criteria())} "
+        f"in {len(rubric.themes)} themes."
+    )
+    if problem := rubric.provenance.get("structuring_failed"):
+        text += f" Sorting them into themes failed, they are one list: {problem}"
+    return text
+
+
+def _blind_summary(rubric: Rubric) -> str:
+    counts: Mapping[str, Any] = rubric.provenance["counts"]
+    text = (
+        f"{counts.get('written', 0)} criteria were written for {counts['seed_pairs']} seed pairs, "
+        f"{counts.get('screened_out', 0)} screened out, {counts.get('revised_pairs', 0)} pairs revised; "
+        f"{len(rubric.enabled_criteria())} criteria were kept."
+    )
+    if aside := counts.get("set_aside"):
+        text += f" {aside} seed pairs were set aside (tied or contradictory)."
+    if failed := counts.get("failed"):
+        text += f" {failed} questions to the writer had no usable answer."
+    return text

@@ -1,6 +1,7 @@
 """Seed pairs a rubric can be induced from, and what is set aside."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from workbench.pairs.comparison import Comparison, Task
 
@@ -26,3 +27,46 @@ def check_seeds(seeds: Sequence[Comparison]) -> Task:
     if len(tasks) > 1:
         raise ValueError(f"seed pairs of several tasks: {', '.join(sorted(tasks))}; a rubric is for one of them")
     return tasks.pop()
+
+
+@dataclass(frozen=True, slots=True)
+class UsableSeeds:
+    """Seeds that say which candidate people preferred; `aside`: why others were set aside, by id."""
+
+    pairs: tuple[Comparison, ...]
+    task: Task
+    aside: Mapping[str, str]
+
+
+def usable_seeds(seeds: Sequence[Comparison]) -> UsableSeeds:
+    """The seeds without ties and without contradictions: equal pictures for one prompt, labelled both ways.
+
+    Raises `ValueError` when none is left, and as `check_seeds` does.
+    """
+    aside = {seed.id: "tied: says nothing about what people prefer" for seed in seeds if _tied(seed)}
+    labels: dict[tuple[object, ...], set[tuple[object, ...]]] = {}
+    for seed in seeds:
+        labels.setdefault(_shown_to_people(seed), set()).add(_preference(seed))
+    for seed in seeds:
+        if seed.id not in aside and len(labels[_shown_to_people(seed)]) > 1:
+            aside[seed.id] = "contradictory: the same pictures for the same prompt are also labelled the other way"
+    pairs = tuple(seed for seed in seeds if seed.id not in aside)
+    if seeds and not pairs:
+        reasons = "; ".join(f"{id}: {why}" for id, why in list(aside.items())[:3])
+        raise ValueError(
+            f"none of {len(seeds)} seed pairs can be learned from ({reasons}); label pairs people do separate"
+        )
+    return UsableSeeds(pairs, check_seeds(pairs), aside)
+
+
+def _tied(seed: Comparison) -> bool:
+    return seed.ranks is not None and len(set(seed.ranks)) < len(seed.images)
+
+
+def _shown_to_people(seed: Comparison) -> tuple[object, ...]:
+    return (seed.task, seed.prompt, seed.source_image, tuple(sorted(seed.images, key=str)))
+
+
+def _preference(seed: Comparison) -> tuple[object, ...]:
+    ranks = seed.ranks or ()
+    return tuple(seed.images[i] for i in sorted(range(len(ranks)), key=ranks.__getitem__))

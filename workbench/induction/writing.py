@@ -76,6 +76,17 @@ class Writer:
         self.record(Event("", event.step, event.epoch, tips, cached=reply.cached, keys=(reply.key,)))
         return groups
 
+    async def tighten(self, criteria: Sequence[str]) -> tuple[str, ...]:
+        """Stricter wordings of criteria that separate no images. Raises as `write` does."""
+        system = prompt_text(PACKAGE, "tighten", {"count": len(criteria)})
+        question = f"Previous criteria, rejected because they separate no images:\n{numbered(criteria)}"
+        reply = await self.client.ask(ChatRequest(system, (question,), criteria_answer()))
+        written: Criteria = reply.value
+        self.record(
+            Event("", "tightened", 0, written.texts, reason=written.reason, cached=reply.cached, keys=(reply.key,))
+        )
+        return written.texts
+
 
 def themes_of(groups: Iterable[Group], sources: dict[str, list[str]]) -> tuple[Theme, ...]:
     """Themes with numbered criteria; one whose words are in `sources` names the seed pairs it came from."""

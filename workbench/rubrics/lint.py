@@ -95,7 +95,7 @@ def alike(a: str, b: str) -> bool:
     >>> [alike("The edges are sharp.", other) for other in ("Edges of objects look sharp", "The edges are soft.")]
     [True, False]
     """
-    first, second = _stems(a), _stems(b)
+    first, second = stems(a), stems(b)
     if not first or not second:
         return _normal(a) == _normal(b)
     if _list("negation").isdisjoint(_tokens(_normal(a))) != _list("negation").isdisjoint(_tokens(_normal(b))):
@@ -165,7 +165,7 @@ def _too_long(text: str, normal: str) -> str:
 def _repeats(criterion: Criterion, earlier: tuple[Criterion, ...]) -> Iterator[Finding]:
     for other in earlier:
         if alike(criterion.text, other.text):
-            shared = tuple(sorted(_stems(criterion.text) & _stems(other.text)))
+            shared = tuple(sorted(stems(criterion.text) & stems(other.text)))
             message = f"says the same as {other.id}: merge the two, or disable one, or it counts twice"
             yield Finding("redundant", criterion.id, message, shared)
             return
@@ -186,7 +186,8 @@ def _tokens(normal: str) -> list[str]:
     return re.findall(r"[a-z]+(?:-[a-z]+)*|\d+", normal.replace("'s", ""))
 
 
-def _stems(text: str) -> frozenset[str]:
+def stems(text: str) -> frozenset[str]:
+    """The words of a text that carry meaning, without their inflections."""
     words = (word for word in re.findall(r"[a-z]+|\d+", _normal(text).replace("'s", "")))
     return frozenset(_stem(word) for word in words if word not in _list("stop") and word not in _list("light"))
 

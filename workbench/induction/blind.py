@@ -1,0 +1,408 @@
+"""The blind recipe: criteria are kept for what they do to a judge that never sees the human label.
+
+Different from the published recipe (`arr`): every verdict is asked for in both orders and without the label; the
+judge's own words go into the revision; what was revised is verified again; criteria that nobody can check, that compare
+or that repeat the example are screened out; criteria are chosen and weighted by how well their verdicts predict people
+(`selection`); and the finished rubric is verified once more. n seed pairs take at most 6 n calls:
+
+    write n, verify a third in both orders and revise it (3 n/3), verify all in both orders (2 n), and the result (2 n)
+
+The writer and the judge may be different models; the rubric is for the judge.
+"""
+
+import zlib
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from workbench.evaluation.judging import judge_pairs
+from workbench.evaluation.record import VerdictRecord
+from workbench.induction.answers import Group
+from workbench.induction.events import Event
+from workbench.induction.screen import screen
+from workbench.induction.seeds import EmptyRubric, usable_seeds
+from workbench.induction.selection import SEPARATES, Selection, Votes, select
+from workbench.induction.writing import PACKAGE, Writer, numbered, ranks_text, themes_of
+from workbench.judges.exemplars import Exemplar
+from workbench.judges.messages import prompt_text
+from workbench.judges.vlm_judge import RankingJudge
+from workbench.pairs.comparison import Comparison
+from workbench.progress import Progress
+from workbench.rubrics.rubric import Criterion, Rubric, Theme
+from workbench.vlm.client import VlmClient
+from workbench.vlm.errors import BudgetSpent, InvalidAnswer, NoAnswer
+from workbench.vlm.tasks import gather_or_stop
+
+POOL_THEMES = 10
+"""Most properties that are told apart before any is chosen."""
+MOST_POOLED, MOST_REVISED, MOST_TIGHTENED = 16, 8, 4
+"""Most criteria a judge is asked about at once: as first written, as revised, as tightened."""
+MOST_GROUPED = 400
+"""Most criteria put in order by one call; beyond it the rarest wordings are left out."""
+TEXT_CALLS = 3
+"""Calls that show no image: ordering what was written, and what was revised, and tightening."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlindSettings:
+    """Settings of the blind recipe.
+
+    - `criteria_per_pair`: K, how many criteria are asked for at a time.
+    - `criteria`: the most the result has.
+    - `description`: what the images are for, in the user's words. - `exemplars`: guide mode, as in `ArrSettings`.
+    - `seed`: of every random choice.
+    """
+
+    criteria_per_pair: int = 5
+    criteria: int = 8
+    description: str = ""
+    exemplars: tuple[Exemplar, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("criteria_per_pair", "criteria"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON."""
+        return {**asdict(self), "exemplars": [exemplar.model_dump() for exemplar in self.exemplars]}
+
+    def most_calls(self, pairs: int) -> int:
+        """The most questions `pairs` seed pairs take, repairs of answers that break the format not counted.
+
+        >>> BlindSettings().most_calls(60)
+        360
+        """
+        return 5 * pairs + 3 * tried_first(pairs) + TEXT_CALLS
+
+
+def tried_first(pairs: int) -> int:
+    """How many pairs criteria are tried on, and revised for, before all are judged: as many as 6 calls a pair allow."""
+    return max(0, (pairs - TEXT_CALLS) // 3)
+
+
+async def induce_blind(
+    seeds: Sequence[Comparison],
+    writer: VlmClient,
+    judge: VlmClient,
+    settings: BlindSettings,
+    *,
+    name: str,
+    record: Callable[[Event], None],
+    progress: Progress | None = None,
+) -> Rubric:
+    """Induce a rubric for `judge` from labelled seed pairs, in the words of `writer`.
+
+    - `record`: called with every step as it happens.
+
+    A budget that ends half-way leaves what there is by then, and `provenance["partial"]` says what was not done. Raises
+    `ValueError` for unlabelled seeds or mixed tasks, `EmptyRubric` when nothing is left, and
+    `workbench.vlm.errors.StopRun` when going on is pointless; everything answered so far is in the client's cache.
+    """
+    usable = usable_seeds(seeds)
+    recipe = _Recipe(usable.pairs, writer, judge, settings, record, progress)
+    for pair_id, why in usable.aside.items():
+        record(Event(pair_id, "dropped", detail=why))
+    partial = ""
+    try:
+        await recipe.run()
+    except BudgetSpent as spent:
+        partial = f"{spent}; not done: {recipe.stage}"
+        record(Event("", "failed", detail=partial))
+    if not any(theme.criteria for theme in recipe.themes):
+        recipe.themes = recipe.unordered()
+    if not recipe.themes:
+        raise EmptyRubric(recipe.why_empty(partial))
+    provenance = {
+        "recipe": "blind",
+        "seed_pairs": [seed.id for seed in seeds],
+        "settings": settings.to_json(),
+        "writer": writer.identity(),
+        "judge": judge.identity(),
+        "counts": {"seed_pairs": len(seeds), "set_aside": len(usable.aside), **recipe.counts},
+    }
+    if usable.aside:
+        provenance["set_aside"] = dict(usable.aside)
+    if recipe.selection:
+        provenance["selection"] = recipe.selection.to_json()
+    if recipe.chosen:
+        provenance["chosen"] = recipe.chosen
+    if partial:
+        provenance["partial"] = partial
+    return Rubric(name=name, task=usable.task, themes=recipe.themes, provenance=provenance)
+
+
+class _Recipe:
+    """The steps of one induction; `themes` is the best rubric so far, `stage` the step under way."""
+
+    def __init__(
+        self,
+        seeds: Sequence[Comparison],
+        writer: VlmClient,
+        judge: VlmClient,
+        settings: BlindSettings,
+        record: Callable[[Event], None],
+        progress: Progress | None,
+    ) -> None:
+        self.seeds = seeds
+        self.judge = judge
+        self.settings = settings
+        self.record = record
+        self.progress = progress
+        self.writer = Writer(
+            writer,
+            seeds[0].task,
+            settings.criteria_per_pair,
+            record,
+            description=settings.description,
+            exemplars=settings.exemplars,
+        )
+        self.sources: dict[str, list[str]] = {}
+        self.themes: tuple[Theme, ...] = ()
+        self.counts: Counter[str] = Counter()
+        self.screened: Counter[str] = Counter()
+        self.selection: Selection | None = None
+        self.chosen: dict[str, Any] = {}
+        self.stage = ""
+
+    async def run(self) -> None:
+        """All steps, the best rubric so far in `themes` after each."""
+        self.stage = "ordering, trying, choosing and verifying criteria"
+        await self._each(self._propose(seed) for seed in self.seeds)
+        self.themes = capped(await self._order(list(self.sources), epoch=0), MOST_POOLED)
+        if not self.themes:
+            return
+        self.stage = "trying, choosing and verifying criteria"
+        tried = self._some(tried_first(len(self.seeds)))
+        records = await self._verify(self.themes, tried, epoch=0)
+        self.stage = "revising, choosing and verifying criteria"
+        self.themes = _renumbered([*self.themes, *await self._improved(tried, records)])
+        self.stage = "choosing and verifying criteria"
+        records = await self._verify(self.themes, self.seeds, epoch=1)
+        pool = self.themes
+        votes = Votes.of(self.seeds, records, [c.id for c in _criteria(pool)])
+        selection = select(votes, most=self.settings.criteria, seed=self.settings.seed)
+        self.themes, self.selection = weighted(pool, selection)
+        self.record(Event("", "selected", 1, tuple(c.text for c in _criteria(self.themes))))
+        self.stage = "verifying the result"
+        await self._choose(pool, records)
+
+    def unordered(self) -> tuple[Theme, ...]:
+        """What was written so far, the most frequent first, when nothing was put in order yet."""
+        texts = sorted(self.sources, key=lambda text: -len(self.sources[text]))[: self.settings.criteria]
+        return themes_of([Group("Criteria", tuple(texts))] if texts else [], self.sources)
+
+    def why_empty(self, partial: str) -> str:
+        """Why there is no criterion, and what to do."""
+        reasons = ", ".join(f"{count} {reason}" for reason, count in self.screened.most_common()) or "none was written"
+        return (
+            f"no criterion was left of {self.counts['written']} written for {len(self.seeds)} seed pairs "
+            f"({self.counts['failed']} without an answer; screened out: {reasons})"
+            + (f"; {partial}" if partial else "; look at events.jsonl, then try another writer")
+        )
+
+    async def _propose(self, seed: Comparison) -> None:
+        order = tuple(int(i) for i in self._generator(seed.id).permutation(len(seed.images)))
+        question = prompt_text(PACKAGE, "question_label", {"ranks": ranks_text(_shown(seed.ranks or (), order))})
+        texts = await self.writer.write(seed, order, "write", question, Event(seed.id, "generated"))
+        self._keep(seed, texts, epoch=0)
+        if self.progress:
+            self.progress.advance()
+
+    def _keep(self, seed: Comparison, texts: Iterable[str], epoch: int) -> list[str]:
+        """Note the criteria that pass the screen, and where they came from."""
+        kept = []
+        for text in dict.fromkeys(texts):
+            self.counts["written"] += 1
+            if reason := screen(text, seed.prompt):
+                self.screened[reason] += 1
+                self.counts["screened_out"] += 1
+                self.record(Event(seed.id, "screened", epoch, (text,), detail=reason))
+                continue
+            kept.append(text)
+            self.sources.setdefault(text, []).append(seed.id)
+        return kept
+
+    async def _order(self, texts: Sequence[str], epoch: int) -> tuple[Theme, ...]:
+        """Criteria by theme, as the writer groups them; one theme of all when it cannot."""
+        if not texts:
+            return ()
+        common = sorted(texts, key=lambda text: -len(self.sources.get(text, ())))[:MOST_GROUPED]
+        try:
+            groups = await self.writer.group(common, "pool", POOL_THEMES, Event("", "structured", epoch))
+        except (NoAnswer, InvalidAnswer) as failure:
+            self.record(Event("", "failed", epoch, tuple(common), detail=str(failure)))
+            groups = (Group("Criteria", tuple(common)),)
+        return themes_of(groups, self.sources)
+
+    async def _verify(
+        self, themes: Sequence[Theme], pairs: Sequence[Comparison], epoch: int, *, criteria: bool = True
+    ) -> list[VerdictRecord]:
+        """The judge's verdicts by a rubric, and by each of its criteria, in both orders, the label unseen."""
+        if not pairs:
+            return []
+        rubric = Rubric("pool", pairs[0].task, tuple(themes))
+        judge = RankingJudge(self.judge, rubric, criteria=criteria)
+        concurrency = self.judge.limits.concurrency
+        records = await judge_pairs(pairs, judge, concurrency=concurrency, progress=self.progress)
+        by_pair: dict[str, list[VerdictRecord]] = {}
+        for each in records:
+            by_pair.setdefault(each.pair_id, []).append(each)
+        for pair_id, found in by_pair.items():
+            self.record(
+                Event(
+                    pair_id,
+                    "verified",
+                    epoch,
+                    passed=all(each.correct for each in found),
+                    reason=found[0].reason,
+                    detail=", ".join(f"{each.order}: {'right' if each.correct else each.outcome}" for each in found),
+                    cached=all(each.cached for each in found),
+                    keys=tuple(key for each in found for key in each.keys),
+                )
+            )
+        return records
+
+    async def _improved(self, pairs: Sequence[Comparison], records: Sequence[VerdictRecord]) -> tuple[Theme, ...]:
+        """New criteria for the pairs on which the judge went wrong, and stricter ones for what every image passes."""
+        if not pairs:
+            return ()
+        wrong: dict[str, list[VerdictRecord]] = {}
+        for each in records:
+            wrong.setdefault(each.pair_id, []).append(each)
+        revised: list[str] = []
+        await self._each(
+            self._revise(pair, wrong[pair.id], revised)
+            for pair in pairs
+            if not all(each.correct for each in wrong[pair.id])
+        )
+        known = {criterion.text for criterion in _criteria(self.themes)}
+        fresh = [text for text in dict.fromkeys(revised) if text not in known]
+        self.counts["revised_pairs"] = sum(not all(each.correct for each in found) for found in wrong.values())
+        ordered = capped(await self._order(fresh, epoch=1), MOST_REVISED)
+        votes = Votes.of(pairs, records, [criterion.id for criterion in _criteria(self.themes)])
+        passed = [c for c, share in zip(_criteria(self.themes), votes.separates, strict=True) if share < SEPARATES]
+        return (*ordered, *await self._tighten(passed[:MOST_TIGHTENED]))
+
+    async def _revise(self, pair: Comparison, records: Sequence[VerdictRecord], revised: list[str]) -> None:
+        """Criteria against one error, with what the judge said; shown as the judge was shown it."""
+        worst = next(each for each in records if not each.correct)
+        other = next((each for each in records if each.order != worst.order), worst)
+        values = {
+            "ranks": ranks_text(_shown(pair.ranks or (), worst.shown)),
+            "previous": numbered([criterion.text for criterion in _criteria(self.themes)]),
+            "actual": ranks_text(_shown(worst.ranks, worst.shown) if worst.ranks else None),
+            "reason": worst.reason or worst.detail or "nothing",
+            "reversed": ranks_text(_shown(other.ranks, worst.shown) if other.ranks else None),
+        }
+        question = prompt_text(PACKAGE, "question_critique", values)
+        texts = await self.writer.write(pair, worst.shown, "rewrite", question, Event(pair.id, "revised", 0))
+        revised += self._keep(pair, texts, epoch=1)
+
+    async def _tighten(self, criteria: Sequence[Criterion]) -> tuple[Theme, ...]:
+        if not criteria:
+            return ()
+        texts = [criterion.text for criterion in criteria]
+        try:
+            stricter = await self.writer.tighten(texts)
+        except (NoAnswer, InvalidAnswer) as failure:
+            self.record(Event("", "failed", 1, tuple(texts), detail=str(failure)))
+            return ()
+        self.counts["tightened"] = len(stricter)
+        kept = tuple(text for text in dict.fromkeys(stricter) if not screen(text, "") and text not in self.sources)
+        return themes_of([Group("Tightened", kept[:MOST_TIGHTENED])] if kept else [], {})
+
+    async def _choose(self, pool: tuple[Theme, ...], records: Sequence[VerdictRecord]) -> None:
+        """Keep the chosen criteria, unless the whole pool led the judge to people's choice more often."""
+        before = _mean_accuracy(records)
+        finished = await self._verify(self.themes, self.seeds, epoch=2, criteria=False)
+        after = _mean_accuracy(finished)
+        self.chosen = {"pool": round(before, 4), "selected": round(after, 4), "pool_criteria": len(_criteria(pool))}
+        if before > after:
+            self.themes, self.selection = pool, None
+        self.chosen["kept"] = "pool" if before > after else "selected"
+        kept = tuple(criterion.text for criterion in _criteria(self.themes))
+        detail = f"right on seeds: {after:.1%} chosen, {before:.1%} all {len(_criteria(pool))}"
+        self.record(Event("", "kept", 2, kept, detail=detail))
+
+    async def _each(self, work: Iterable[Coroutine[Any, Any, None]]) -> None:
+        """All of it, failures noted; a spent budget is raised once the answers in flight, which are paid for, came."""
+        spent: list[BudgetSpent] = []
+
+        async def one(coroutine: Coroutine[Any, Any, None]) -> None:
+            try:
+                await coroutine
+            except (NoAnswer, InvalidAnswer) as failure:
+                self.counts["failed"] += 1
+                self.record(Event("", "failed", detail=str(failure)))
+            except BudgetSpent as error:
+                spent.append(error)
+
+        await gather_or_stop(one(coroutine) for coroutine in work)
+        if spent:
+            raise spent[0]
+
+    def _some(self, count: int) -> list[Comparison]:
+        generator = np.random.default_rng(self.settings.seed)
+        return [self.seeds[i] for i in sorted(generator.permutation(len(self.seeds))[:count])]
+
+    def _generator(self, about: str) -> np.random.Generator:
+        return np.random.default_rng([self.settings.seed, zlib.crc32(about.encode())])
+
+
+def capped(themes: Sequence[Theme], most: int) -> tuple[Theme, ...]:
+    """At most `most` criteria: the first of every theme, then the second of every theme, and so on."""
+    places = sorted((i, t) for t, theme in enumerate(themes) for i in range(len(theme.criteria)))
+    kept = set(places[:most])
+    cut = [
+        replace(theme, criteria=tuple(c for i, c in enumerate(theme.criteria) if (i, t) in kept))
+        for t, theme in enumerate(themes)
+    ]
+    return tuple(theme for theme in cut if theme.criteria)
+
+
+def weighted(themes: Sequence[Theme], selection: Selection) -> tuple[tuple[Theme, ...], Selection]:
+    """The chosen criteria with their weights, the weightiest first, numbered anew."""
+    weights = selection.weights
+    ranked = sorted(
+        (
+            replace(
+                theme,
+                criteria=tuple(
+                    sorted(
+                        (replace(c, weight=weights[c.id]) for c in theme.criteria if c.id in weights),
+                        key=lambda c: -c.weight,
+                    )
+                ),
+            )
+            for theme in themes
+        ),
+        key=lambda theme: -max((c.weight for c in theme.criteria), default=0.0),
+    )
+    kept = [theme for theme in ranked if theme.criteria]
+    renamed = {c.id: f"c{i}" for i, c in enumerate(_criteria(kept), start=1)}
+    return _renumbered(kept), selection.renamed(renamed)
+
+
+def _renumbered(themes: Iterable[Theme]) -> tuple[Theme, ...]:
+    number = iter(range(1, 10_000))
+    return tuple(
+        replace(theme, criteria=tuple(replace(c, id=f"c{next(number)}") for c in theme.criteria)) for theme in themes
+    )
+
+
+def _criteria(themes: Iterable[Theme]) -> list[Criterion]:
+    return [criterion for theme in themes for criterion in theme.criteria]
+
+
+def _shown(ranks: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
+    """Ranks in the dataset's order, put into the order shown."""
+    return tuple(ranks[index] for index in order)
+
+
+def _mean_accuracy(records: Sequence[VerdictRecord]) -> float:
+    return sum(bool(record.correct) for record in records) / max(1, len(records))

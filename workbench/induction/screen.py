@@ -1,0 +1,19 @@
+"""Which freshly written criteria are not worth asking a judge about."""
+
+from workbench.rubrics.lint import lint_text, stems
+
+UNUSABLE = ("vague", "comparative", "not observable", "too long")
+"""What lint finds that no judge can use: there is nothing to look for in one image, or too much."""
+MOST_SHARED = 1
+"""A criterion that shares more words with its example's prompt is about that example."""
+
+
+def screen(text: str, prompt: str) -> str:
+    """Why a criterion written for an example with this prompt cannot be used on others; empty where it can.
+
+    >>> screen("The red fox has four legs.", "a red fox in snow")
+    'about this prompt'
+    """
+    if unusable := [finding.kind for finding in lint_text(text) if finding.kind in UNUSABLE]:
+        return unusable[0]
+    return "about this prompt" if len(stems(text) & stems(prompt)) > MOST_SHARED else ""

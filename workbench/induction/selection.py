@@ -1,0 +1,262 @@
+"""Which criteria of a rubric predict people's choices, with what weights, and what each is worth.
+
+Every criterion casts one vote a pair: x_c in [-1, 1], the mean over both orders of how often it ranks people's choice
+above the rest, minus how often below. A weighted vote w x > 0 predicts the choice, and the weights minimise
+
+    mean_i log(1 + exp(-w x_i)) + strength * sum_c w_c      over w >= 0
+
+This is l1-regularised logistic regression on the rows (x_i, 1) and (-x_i, 0) without intercept, so nothing depends on
+which candidate stands first (after AutoRubric-T2I, arXiv 2605.17602). Weights are not negative, as a rubric cannot say
+"the opposite of this". `strength` is chosen on held-out prompts, and what is kept must be chosen again on random halves
+of the prompts (stability selection, Meinshausen and Buehlmann 2010).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from workbench.evaluation.record import ORDERS, VerdictRecord, prompt_id
+from workbench.evaluation.statistics import Estimate, mean_difference, proportion
+from workbench.pairs.comparison import Comparison
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+HALVES = 50
+"""Random halves of the prompts: each is fitted once."""
+STABLE = 0.6
+"""A criterion is kept if it is chosen in this share of the halves."""
+STRENGTHS = np.geomspace(1.0, 0.03, 8)
+"""Candidates for the strength, as shares of the least strength at which nothing is chosen; the strongest first."""
+FOLDS = 5
+FEWEST_PROMPTS = 8
+"""With fewer prompts nothing can be held out."""
+ALIKE = 0.9
+"""Criteria that cast the same vote on so many pairs say the same thing to this judge, whatever their words."""
+SEPARATES = 0.1
+"""A criterion under which fewer pairs have the same winner in both orders passes every image, or none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """What each criterion says about each pair.
+
+    - `rows`: (n, m) in [-1, 1], positive for people's choice. - `prompts`: (n,) cluster codes.
+    - `separates`: (m,) share of the pairs that have the same winner under the criterion in both orders.
+    """
+
+    ids: tuple[str, ...]
+    rows: Floats
+    prompts: Ints
+    separates: Floats
+
+    @classmethod
+    def of(cls, comparisons: Sequence[Comparison], records: Sequence[VerdictRecord], ids: Sequence[str]) -> "Votes":
+        """Votes from verdicts with ranks under each criterion; a failed verdict, and a missing one, is no vote (0)."""
+        by_pair = {(record.pair_id, record.order): record for record in records}
+        rows = np.zeros((len(comparisons), len(ids)))
+        same = np.zeros((len(comparisons), len(ids)))
+        for i, comparison in enumerate(comparisons):
+            found = [by_pair[comparison.id, order] for order in ORDERS if (comparison.id, order) in by_pair]
+            for c, name in enumerate(ids):
+                ranks = [record.criteria[name] for record in found if name in record.criteria]
+                rows[i, c] = sum(agreement(each, comparison.ranks or ()) for each in ranks) / len(ORDERS)
+                winners = {_winner(each) for each in ranks}
+                same[i, c] = len(ranks) == len(ORDERS) and len(winners) == 1 and None not in winners
+        codes = sorted({prompt_id(comparison.prompt) for comparison in comparisons})
+        prompts = np.array([codes.index(prompt_id(comparison.prompt)) for comparison in comparisons], dtype=np.int64)
+        return cls(tuple(ids), rows, prompts, same.mean(axis=0) if len(same) else np.zeros(len(ids)))
+
+    def of_criteria(self, kept: Sequence[int]) -> "Votes":
+        """The same pairs under fewer criteria."""
+        return Votes(tuple(self.ids[c] for c in kept), self.rows[:, kept], self.prompts, self.separates[kept])
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The criteria worth having.
+
+    - `weights`: by criterion id, above 0, mean 1, the weightiest first.
+    - `stability`: share of random halves of the prompts in which each criterion was chosen.
+    - `worth`: what leaving a criterion out costs the weighted vote in agreement with people, on pairs not fitted to.
+    - `accuracy`: that vote's agreement on such pairs. - `strength`: of the penalty; None where too few prompts
+      allowed no choice, and every criterion that agrees with people more often than not is kept.
+    """
+
+    weights: Mapping[str, float]
+    stability: Mapping[str, float]
+    worth: Mapping[str, Estimate]
+    accuracy: Estimate
+    strength: float | None
+
+    def renamed(self, names: Mapping[str, str]) -> "Selection":
+        """The same under other criterion ids."""
+        return replace(
+            self,
+            weights={names[name]: weight for name, weight in self.weights.items()},
+            stability={names[name]: share for name, share in self.stability.items()},
+            worth={names[name]: worth for name, worth in self.worth.items()},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Numbers for a rubric's provenance, rounded to what they can bear."""
+        return {
+            "criteria": {
+                name: {
+                    "weight": weight,
+                    "stability": round(self.stability[name], 2),
+                    "worth": _rounded(self.worth.get(name)),
+                }
+                for name, weight in self.weights.items()
+            },
+            "held_out_agreement": _rounded(self.accuracy),
+            "strength": None if self.strength is None else round(self.strength, 4),
+        }
+
+
+def select(votes: Votes, *, most: int, seed: int) -> Selection:
+    """Choose at most `most` criteria and their weights; always at least one.
+
+    - `seed`: of the folds and the random halves.
+    """
+    if len(np.unique(votes.prompts)) < FEWEST_PROMPTS:
+        return _by_agreement(votes, most)
+    votes = votes.of_criteria(distinct(votes.rows))
+    n, m = votes.rows.shape
+    generator = np.random.default_rng(seed)
+    strength = choose_strength(votes, generator)
+    halves = _halves(votes.prompts, generator)
+    fitted = np.array([fit(votes.rows[half], strength) for half in halves])  # (HALVES, m)
+    stability = (fitted > 0).mean(axis=0)
+    kept = np.flatnonzero(stability >= STABLE)
+    if not len(kept):
+        kept = np.array([int(np.lexsort((fitted.mean(axis=0), stability))[-1])])
+    if len(kept) > most:
+        kept = kept[np.argsort(-fitted.mean(axis=0)[kept], kind="stable")[:most]]
+    weights = np.zeros(m)
+    weights[kept] = fit(votes.rows[:, kept], strength)
+    if not weights.any():
+        weights[kept] = 1.0
+    outside = ~np.array([np.isin(np.arange(n), half) for half in halves])
+    shares = np.where(np.isin(np.arange(m), kept), fitted, 0.0)
+    order = [int(c) for c in np.argsort(-weights, kind="stable") if weights[c] > 0]
+    right = _predicted(shares, votes.rows)
+    worth = {votes.ids[c]: _worth(right, shares, votes, outside, c) for c in order}
+    return Selection(
+        weights=_scaled({votes.ids[c]: float(weights[c]) for c in order}),
+        stability={votes.ids[c]: float(stability[c]) for c in order},
+        worth=worth,
+        accuracy=proportion(_mean_outside(right, outside), votes.prompts),
+        strength=strength,
+    )
+
+
+def distinct(rows: Floats) -> list[int]:
+    """Criteria of which no two vote alike on `ALIKE` of the pairs, the better of two kept, in their old order."""
+    kept: list[int] = []
+    for c in np.argsort(-rows.mean(axis=0), kind="stable").tolist():
+        if all((rows[:, c] == rows[:, other]).mean() < ALIKE for other in kept):
+            kept.append(c)
+    return sorted(kept)
+
+
+def fit(rows: Floats, strength: float) -> Floats:
+    """Weights (m,) >= 0 of the penalised logistic regression for rows (n, m)."""
+    from scipy.optimize import minimize
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        margin = rows @ weights
+        value = float(np.logaddexp(0.0, -margin).mean() + strength * weights.sum())
+        return value, strength - rows.T @ (1 / (1 + np.exp(margin))) / len(rows)
+
+    start = np.zeros(rows.shape[1])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, 50.0)] * len(start))
+    return np.where(found.x > 1e-6, found.x, 0.0)
+
+
+def choose_strength(votes: Votes, generator: Generator) -> float:
+    """The strongest penalty whose held-out loss is within one standard error of the least."""
+    least = max(1e-6, float(votes.rows.mean(axis=0).max()) / 2)  # the gradient at 0 is strength - mean(x) / 2
+    folds = _folds(votes.prompts, generator)
+    losses = np.zeros((len(STRENGTHS), len(votes.rows)))
+    for k in np.unique(folds):
+        rows, held_out = votes.rows[folds != k], votes.rows[folds == k]
+        for s, share in enumerate(STRENGTHS):
+            losses[s, folds == k] = np.logaddexp(0.0, -held_out @ fit(rows, share * least))
+    best = int(losses.mean(axis=1).argmin())
+    excess = losses - losses[best]
+    close = excess.mean(axis=1) <= excess.std(axis=1) / np.sqrt(len(votes.rows))
+    return float(STRENGTHS[int(np.flatnonzero(close)[0])] * least)
+
+
+def agreement(ranks: Sequence[int], label: Sequence[int]) -> float:
+    """How far ranks agree with people's, in [-1, 1]: right minus wrong over the couples people separate.
+
+    >>> agreement((1, 2), (1, 2)), agreement((1, 1), (1, 2)), agreement((2, 1), (1, 2))
+    (1.0, 0.0, -1.0)
+    """
+    couples = [(i, j) for i in range(len(label)) for j in range(len(label)) if label[i] < label[j]]
+    if not couples:
+        return 0.0
+    return sum(float(np.sign(ranks[j] - ranks[i])) for i, j in couples) / len(couples)
+
+
+def _by_agreement(votes: Votes, most: int) -> Selection:
+    mean = votes.rows.mean(axis=0) if len(votes.rows) else np.zeros(len(votes.ids))
+    order = np.argsort(-mean, kind="stable")[:most]
+    kept = [int(c) for c in order if mean[c] > 0] or [int(order[0])]
+    names = [votes.ids[c] for c in kept]
+    return Selection(dict.fromkeys(names, 1.0), dict.fromkeys(names, 1.0), {}, Estimate(None, None, 0), None)
+
+
+def _predicted(weights: Floats, rows: Floats) -> Floats:
+    """(h, n): whether each of h weighted votes is right; one half where it does not decide."""
+    return np.asarray((np.sign(weights @ rows.T) + 1) / 2)
+
+
+def _worth(right: Floats, weights: Floats, votes: Votes, outside: NDArray[np.bool_], criterion: int) -> Estimate:
+    without = weights.copy()
+    without[:, criterion] = 0.0
+    lost = _mean_outside(right - _predicted(without, votes.rows), outside)
+    return mean_difference(lost, votes.prompts)
+
+
+def _mean_outside(values: Floats, outside: NDArray[np.bool_]) -> Floats:
+    """(n,): the mean over the fits that did not see the pair."""
+    return np.asarray((values * outside).sum(axis=0) / np.maximum(outside.sum(axis=0), 1))
+
+
+def _halves(prompts: Ints, generator: Generator) -> list[Ints]:
+    """Pairs of random halves of the prompts."""
+    codes = np.unique(prompts)
+    chosen = (generator.permutation(codes)[: len(codes) // 2] for _ in range(HALVES))
+    return [np.flatnonzero(np.isin(prompts, half)) for half in chosen]
+
+
+def _folds(prompts: Ints, generator: Generator) -> Ints:
+    """(n,): a fold for every pair, the same for all pairs of a prompt."""
+    codes, inverse = np.unique(prompts, return_inverse=True)
+    return np.asarray(generator.permutation(len(codes)) % FOLDS)[inverse]
+
+
+def _scaled(weights: Mapping[str, float]) -> dict[str, float]:
+    mean = sum(weights.values()) / len(weights)
+    return {name: max(0.1, round(weight / mean, 1)) for name, weight in weights.items()}
+
+
+def _winner(ranks: Sequence[int]) -> int | None:
+    return list(ranks).index(1) if list(ranks).count(1) == 1 else None
+
+
+def _rounded(estimate: Estimate | None) -> dict[str, Any] | None:
+    if estimate is None or estimate.value is None or estimate.ci95 is None:
+        return None
+    return {
+        "value": round(estimate.value, 3),
+        "ci95": [round(bound, 3) for bound in estimate.ci95],
+        "n": estimate.n,
+    }
