@@ -45,7 +45,7 @@ def induced(world, base_url, tmp_path):
                 settings or ArrSettings(),
                 dataset=world / "pairs.jsonl",
                 outputs=tmp_path / "runs",
-                **options,
+                **{"folds": 0, **options},
             )
 
     return run
