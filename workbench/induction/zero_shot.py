@@ -1,9 +1,9 @@
 """A rubric for every prompt, written without labels and kept only when the judge is consistent under it.
 
-The headline mode of Auto-Rubric as Reward (arXiv 2605.08354, section 4: criteria conditioned on the prompt, no human
-label). The paper verifies by labels that this mode does not have; here a rubric counts as verified when a judge who
-reads it names the same winner in both orders and in repeated samples. That is agreement with itself: a judge can be
-consistently wrong.
+The zero-shot mode of Auto-Rubric as Reward (arXiv 2605.08354, "+ARR" in its tables): criteria conditioned on the
+prompt, without human examples. The paper does not say how its verification, which compares with labels, works there;
+here a rubric is verified when a judge who reads it names the same winner in both orders and in repeated samples. That
+is agreement with itself: a judge can be consistently wrong.
 """
 
 import asyncio
