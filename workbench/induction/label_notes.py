@@ -70,7 +70,7 @@ def label_notes(comparisons: Sequence[Comparison], hashes: Mapping[str, Hashes])
     labelled = [c for c in comparisons if c.ranks is not None]
     return (
         _size(labelled),
-        _prompts(labelled),
+        *_prompts(labelled),
         *_positions(labelled),
         _ties(labelled),
         _contradictions(labelled, hashes),
@@ -100,16 +100,18 @@ def _size(labelled: Sequence[Comparison]) -> Note:
     return Note("labelled pairs", n >= low, n, n, f"{n} labelled pairs: {advice}.")
 
 
-def _prompts(labelled: Sequence[Comparison]) -> Note:
+def _prompts(labelled: Sequence[Comparison]) -> Iterator[Note]:
+    if not labelled:
+        return
     counts = Counter(prompt_id(c.prompt) for c in labelled)
     n, prompts = len(labelled), len(counts)
-    largest = max(counts.values(), default=0)
-    ok = n > 0 and 2 * prompts >= n and prompts >= min(n, FEWEST)
+    largest = max(counts.values())
+    ok = 2 * prompts >= n and prompts >= min(n, FEWEST)
     advice = "varied" + ("" if n >= FEWEST else ", as far as so few can be")
     if not ok:
         advice = "criteria learn those prompts' subjects; add pairs of other prompts"
     message = f"{n} labelled pairs are of {prompts} prompts, at most {largest} of one: {advice}."
-    return Note("prompts", ok, prompts, n, message)
+    yield Note("prompts", ok, prompts, n, message)
 
 
 def _positions(labelled: Sequence[Comparison]) -> Iterator[Note]:
@@ -213,5 +215,7 @@ def _identical(comparisons: Sequence[Comparison], hashes: Mapping[str, Hashes]) 
 def _unlabelled(comparisons: Sequence[Comparison]) -> Note:
     ids = tuple(c.id for c in comparisons if c.ranks is None)
     n = len(comparisons)
-    message = f"{len(ids)} of {n} pairs have no label" + (": see which to label next." if ids else ".")
+    message = f"{len(ids)} of {n} pairs have no label" + (
+        "; where a judge disagrees with itself says which to label next." if ids else "."
+    )
     return Note("unlabelled", True, len(ids), n, message, ids)

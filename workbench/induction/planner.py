@@ -52,7 +52,7 @@ class SeedPlan:
         """The plan for a terminal; what needs doing is marked."""
         lines = [f"seed pairs ({self.task})", ""]
         for note in self.notes:
-            lines += _wrapped(f"{'  ' if note.ok else '! '}{note.topic:<24}", _plain(note.message) + _some(note))
+            lines += _wrapped(f"{'  ' if note.ok else '! '}{note.topic:<26}", _plain(note.message) + _some(note))
         if self.next:
             lines += ["", "label next (how much the judge disagrees with itself, 0 to 1, and why)"]
             for place, pair in enumerate(self.next, start=1):
@@ -171,12 +171,12 @@ def _kind_notes(kinds: Mapping[str, frozenset[PairKind]], task: Task) -> Iterato
         ids = tuple(id for id, own in kinds.items() if kind in own)
         ok = len(ids) >= wanted
         advice = "enough" if ok else f"add {wanted - len(ids)}: {meaning}"
-        yield Note(f"kind: {kind}", ok, len(ids), n, f"{len(ids)} of {n} labelled pairs: {advice}.", ids)
+        yield Note(f"kind: {kind}", ok, len(ids), n, f"{len(ids)} of {n} pairs labelled and judged: {advice}.", ids)
     against = tuple(id for id, own in kinds.items() if "against the judge" in own)
     advice = (
         "look at them again: the label is wrong, or here is what a rubric must say" if against else "nothing to review"
     )
-    message = f"{len(against)} of {n} labelled pairs: the judge's criteria prefer only the loser; {advice}."
+    message = f"{len(against)} of {n} pairs labelled and judged: the judge's criteria prefer only the loser; {advice}."
     yield Note("against the judge", not against, len(against), n, message, against)
 
 
@@ -187,7 +187,7 @@ def _probe_note(
     n = len(everything)
     message = f"the judge answered in both orders on {n - len(missing)} of {n} pairs"
     if missing:
-        message += f"; the other {len(missing)} are in no kind and not ranked, as a failed answer is no disagreement"
+        message += f"; the other {len(missing)} are in no kind and not ranked, as no answer is no disagreement"
     message += f". Partial: {probed.stopped}" if probed.stopped else "."
     return Note("probe", not missing and not probed.stopped, n - len(missing), n, message, missing)
 
@@ -230,4 +230,4 @@ def _plain(text: str) -> str:
 
 
 def _wrapped(head: str, text: str) -> list[str]:
-    return textwrap.wrap(head + text, 110, subsequent_indent=" " * min(len(head), 26), break_long_words=False)
+    return textwrap.wrap(head + text, 110, subsequent_indent=" " * min(len(head), 28), break_long_words=False)
