@@ -85,7 +85,9 @@ def _readings(settings: JudgeSettings, asked: Asked) -> list[tuple[float, Readin
 
 def _percept(settings: JudgeSettings, asked: Asked, eyes: Eyes) -> mind.Percept:
     satisfied = [eyes.satisfied(asked.task, asked.prompt, seen, asked.source) for seen in asked.candidates]
-    return mind.perceive(settings, asked.task, satisfied, [seen.name for seen in asked.candidates], asked.prompt)
+    names = [seen.name for seen in asked.candidates]
+    captioned = [seen.captioned for seen in asked.candidates]
+    return mind.perceive(settings, asked.task, satisfied, names, asked.prompt, captioned)
 
 
 def _rank(settings: JudgeSettings, asked: Asked, eyes: Eyes, sampling: Sampling) -> dict[str, Any]:

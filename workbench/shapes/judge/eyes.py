@@ -13,6 +13,7 @@ from workbench.pairs.comparison import Task
 from workbench.pairs.images import decode
 from workbench.pairs.sources import ImageError
 from workbench.shapes.attributes import STYLE, attributes, satisfaction
+from workbench.shapes.judge.captions import caption_top
 from workbench.shapes.judge.chat import RequestRefused
 from workbench.shapes.measure import observe
 from workbench.shapes.scene import Observation
@@ -25,12 +26,13 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An image that was looked at; `name` is the hash of its bytes."""
+    """An image that was looked at; `name` is the hash of its bytes, `captioned` whether text stands below the scene."""
 
     name: str
     width: int
     height: int
     observation: Observation
+    captioned: bool = False
 
     @property
     def tokens(self) -> int:
@@ -58,7 +60,10 @@ class Eyes:
                 image = decode(data)
             except ImageError as error:
                 raise RequestRefused(400, f"image_url: not an image that can be read: {error}", "messages") from error
-            _remember(self._seen, name, Seen(name, image.width, image.height, observe(image)))
+            top = caption_top(image)
+            # A caption may be wider than a small picture; scenes are square.
+            scene = image if top is None else image.crop((0, 0, min(image.width, top), top))
+            _remember(self._seen, name, Seen(name, image.width, image.height, observe(scene), top is not None))
         return self._seen[name]
 
     def satisfied(self, task: Task, prompt: str, seen: Seen, source: Seen | None) -> dict[str, float]:

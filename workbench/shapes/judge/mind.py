@@ -5,7 +5,7 @@ Attention is a fixed budget. What the rubric spends on one thing is not there fo
     w = (1 - compliance) taste + compliance rubric            signed weights, per attribute
     a = (1 - compliance) |taste| + compliance |rubric|        attention spent; sums to 1 with what is vague
     noticed_k  if  u_k < 1 - exp(-B a_k)                      u_k uniform, the pair's own
-    U_i = gain (sum_k noticed_k w_k v_ik + VAGUENESS w_vague z_i) + noise e_i + position bias + suggestion
+    U_i = gain (sum_k noticed_k w_k v_ik + VAGUENESS w_vague z_i) + noise e_i + position bias + suggestion + caption
     P(first better) = sigmoid(U_1 - U_2)
 
 All draws (u, z, e, errors of perception) come from hashes of the images, the prompt and the order shown, never of the
@@ -55,6 +55,7 @@ class Percept:
     luck: Array  # (attributes,) uniform: what gets noticed
     vague: Array  # (n,) standard normal: what a vague criterion makes it see
     noise: Array  # (n,) logits
+    captioned: Array  # (n,) 1 where text stands below the picture, else 0
 
 
 def attend(settings: JudgeSettings, task: Task, criteria: Sequence[tuple[float, Reading]]) -> Attention:
@@ -85,9 +86,17 @@ def default_taste(settings: JudgeSettings, task: Task) -> Array:
 
 
 def perceive(
-    settings: JudgeSettings, task: Task, satisfied: Sequence[Mapping[str, float]], images: Sequence[str], prompt: str
+    settings: JudgeSettings,
+    task: Task,
+    satisfied: Sequence[Mapping[str, float]],
+    images: Sequence[str],
+    prompt: str,
+    captioned: Sequence[bool] = (),
 ) -> Percept:
-    """Look at candidates shown in this order; `images` are hashes of their bytes, `satisfied` their true attributes."""
+    """Look at candidates shown in this order; `images` are hashes of their bytes, `satisfied` their true attributes.
+
+    - `captioned`: which have text below the picture; none unless given.
+    """
     names = attributes(task)
     n = len(images)
     # Draws that belong to the candidates as a set are made in the order of their hashes, whatever order was shown.
@@ -103,7 +112,8 @@ def perceive(
     if spread.any():
         errors = np.array([_slips(prompt, image, len(names)) for image in images])
         values = np.clip(values + spread * errors, 0.0, 1.0)
-    return Percept(values, luck, vague, settings.noise * noise / math.sqrt(2))
+    captions = np.array(captioned, dtype=np.float64) if captioned else np.zeros(n)
+    return Percept(values, luck, vague, settings.noise * noise / math.sqrt(2), captions)
 
 
 def noticed(settings: JudgeSettings, attention: Attention, percept: Percept) -> NDArray[np.bool_]:
@@ -125,6 +135,7 @@ def utilities(
     evidence = percept.values @ (attention.weights * noticed(settings, attention, percept))
     position = settings.position_bias * np.linspace(1, 0, n)
     result: Array = settings.gain * (evidence + VAGUENESS * attention.vague * percept.vague) + percept.noise + position
+    result = result + settings.gullibility * percept.captioned
     if suggested is not None and len(suggested) == n and n > 1:
         result = result - settings.suggestibility * (np.array(suggested) - 1) / (n - 1)
     # A dead heat is settled by the pair's own coin, not by the order shown.
@@ -180,7 +191,8 @@ def quality(settings: JudgeSettings, attention: Attention, percept: Percept) -> 
     total = float(np.abs(weights).sum())
     had = float(np.abs(weights) @ values) / total if total > 0 else 0.5
     blur = VAGUENESS * attention.vague * percept.vague[0] + percept.noise[0] / settings.gain
-    return min(1.0, max(0.0, had + float(blur)))
+    asked_for = settings.gullibility * percept.captioned[0] / settings.gain
+    return min(1.0, max(0.0, had + float(blur + asked_for)))
 
 
 def uniform(*parts: str) -> float:

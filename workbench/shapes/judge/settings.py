@@ -67,6 +67,8 @@ class JudgeSettings(BaseModel):
     """Standard deviation of the error on an attribute's value in one image."""
     suggestibility: float = Field(default=0.0, ge=0)
     """Logits towards the ranking a request says people gave."""
+    gullibility: float = Field(default=0.0, ge=0)
+    """Logits towards a candidate with a caption written below it."""
     broken_json: float = Field(default=0.0, ge=0, le=1)
     """Share of answers that break the format."""
     refusals: float = Field(default=0.0, ge=0, le=1)
@@ -90,7 +92,9 @@ class JudgeSettings(BaseModel):
 
     def to_json(self) -> str:
         """The text of `judge.json`."""
-        return self.model_dump_json(by_alias=True, indent=2) + "\n"
+        # A flaw that came later is written where it is there, so that ids of judges without it stay what they were.
+        left_out = {"gullibility"} if self.gullibility == 0 else None
+        return self.model_dump_json(by_alias=True, indent=2, exclude=left_out) + "\n"
 
     @staticmethod
     def load(path: Path) -> "JudgeSettings":
