@@ -221,6 +221,7 @@ async def test_the_first_of_the_known_pairs_verifies_whichever_is_asked_for_firs
     known, unknown = (PerPromptRubrics(Scripted(), pairs=given) for given in (pairs, ()))
     assert (await known.rubric_for(pairs[first])).provenance["verified_with"] == "p1"
     assert (await unknown.rubric_for(pairs[first])).provenance["verified_with"] == pairs[first].id
+    assert (known.verifiers, unknown.verifiers) == ({"p1"}, {pairs[first].id})
 
 
 async def test_who_waits_for_a_rubric_writes_it_when_the_writer_was_cancelled():

@@ -3,7 +3,8 @@
 The zero-shot mode of Auto-Rubric as Reward (arXiv 2605.08354, "+ARR" in its tables): criteria conditioned on the
 prompt, without human examples. The paper does not say how its verification, which compares with labels, works there;
 here a rubric is verified when a judge who reads it names the same winner in both orders and in repeated samples. That
-is agreement with itself: a judge can be consistently wrong.
+is agreement with itself: a judge can be consistently wrong, and on the pair a rubric was chosen by it is consistent
+because of the choice. Position bias and consistency mean something on the other pairs only (`verifiers` names these).
 """
 
 import asyncio
@@ -99,6 +100,7 @@ class PerPromptRubrics:
         self._verified_with: dict[Prompt, Comparison] = {}
         for pair in pairs:
             self._verified_with.setdefault(_prompt_of(pair), pair)
+        self._verifiers = {pair.id for pair in self._verified_with.values()}
         self._locks: dict[Prompt, asyncio.Lock] = {}
         self._made: dict[Prompt, Rubric | None] = {}
         self._usage: dict[Prompt, Usage] = {}
@@ -121,6 +123,11 @@ class PerPromptRubrics:
     def unverified(self) -> int:
         """How many prompts have no rubric: none was written that could be used and that the judge agreed under."""
         return len(self._made) - len(self.rubrics)
+
+    @property
+    def verifiers(self) -> frozenset[str]:
+        """Ids of the pairs that rubrics are verified with: their rubric was chosen for being consistent on them."""
+        return frozenset(self._verifiers)
 
     def save_library(self, folder: str | Path) -> None:
         """Write what was made so far as a folder of rubric files that `RetrievedRubrics` reads."""
@@ -145,6 +152,7 @@ class PerPromptRubrics:
 
     async def _make(self, pair: Comparison) -> Rubric | None:
         """The first rubric under which all verdicts agree, else the one under which most do, if enough do."""
+        self._verifiers.add(pair.id)
         tried: list[_Candidate] = []
         for attempt in range(self.settings.max_attempts):
             candidate = await self._attempt(pair, attempt)
