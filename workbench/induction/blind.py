@@ -172,7 +172,7 @@ class _Recipe:
     async def run(self) -> None:
         """All steps, the best rubric so far in `themes` after each."""
         self.stage = "ordering, trying, choosing and verifying criteria"
-        await self._each(self._propose(seed) for seed in self.seeds)
+        await self._written((seed, self._propose(seed)) for seed in self.seeds)
         self.themes = capped(await self._order(list(self.sources), epoch=0), MOST_POOLED)
         if not self.themes:
             return
@@ -205,13 +205,13 @@ class _Recipe:
             + (f"; {partial}" if partial else "; look at events.jsonl, then try another writer")
         )
 
-    async def _propose(self, seed: Comparison) -> None:
+    async def _propose(self, seed: Comparison) -> tuple[str, ...]:
         order = tuple(int(i) for i in self._generator(seed.id).permutation(len(seed.images)))
         question = prompt_text(PACKAGE, "question_label", {"ranks": ranks_text(_shown(seed.ranks or (), order))})
         texts = await self.writer.write(seed, order, "write", question, Event(seed.id, "generated"))
-        self._keep(seed, texts, epoch=0)
         if self.progress:
             self.progress.advance()
+        return texts
 
     def _keep(self, seed: Comparison, texts: Iterable[str], epoch: int) -> list[str]:
         """Note the criteria that pass the screen, and where they came from."""
@@ -274,21 +274,17 @@ class _Recipe:
         wrong: dict[str, list[VerdictRecord]] = {}
         for each in records:
             wrong.setdefault(each.pair_id, []).append(each)
-        revised: list[str] = []
-        await self._each(
-            self._revise(pair, wrong[pair.id], revised)
-            for pair in pairs
-            if not all(each.correct for each in wrong[pair.id])
-        )
+        missed = [pair for pair in pairs if not all(each.correct for each in wrong[pair.id])]
+        revised = await self._written(((pair, self._revise(pair, wrong[pair.id])) for pair in missed), epoch=1)
         known = {criterion.text for criterion in _criteria(self.themes)}
         fresh = [text for text in dict.fromkeys(revised) if text not in known]
-        self.counts["revised_pairs"] = sum(not all(each.correct for each in found) for found in wrong.values())
+        self.counts["revised_pairs"] = len(missed)
         ordered = capped(await self._order(fresh, epoch=1), MOST_REVISED)
         votes = Votes.of(pairs, records, [criterion.id for criterion in _criteria(self.themes)])
         passed = [c for c, share in zip(_criteria(self.themes), votes.separates, strict=True) if share < SEPARATES]
         return (*ordered, *await self._tighten(passed[:MOST_TIGHTENED]))
 
-    async def _revise(self, pair: Comparison, records: Sequence[VerdictRecord], revised: list[str]) -> None:
+    async def _revise(self, pair: Comparison, records: Sequence[VerdictRecord]) -> tuple[str, ...]:
         """Criteria against one error, with what the judge said; shown as the judge was shown it."""
         worst = next(each for each in records if not each.correct)
         other = next((each for each in records if each.order != worst.order), worst)
@@ -300,8 +296,7 @@ class _Recipe:
             "reversed": ranks_text(_shown(other.ranks, worst.shown) if other.ranks else None),
         }
         question = prompt_text(PACKAGE, "question_critique", values)
-        texts = await self.writer.write(pair, worst.shown, "rewrite", question, Event(pair.id, "revised", 0))
-        revised += self._keep(pair, texts, epoch=1)
+        return await self.writer.write(pair, worst.shown, "rewrite", question, Event(pair.id, "revised"))
 
     async def _tighten(self, criteria: Sequence[Criterion]) -> tuple[Theme, ...]:
         if not criteria:
@@ -329,22 +324,31 @@ class _Recipe:
         detail = f"right on seeds: {after:.1%} chosen, {before:.1%} all {len(_criteria(pool))}"
         self.record(Event("", "kept", 2, kept, detail=detail))
 
-    async def _each(self, work: Iterable[Coroutine[Any, Any, None]]) -> None:
-        """All of it, failures noted; a spent budget is raised once the answers in flight, which are paid for, came."""
+    async def _written(
+        self, work: Iterable[tuple[Comparison, Coroutine[Any, Any, tuple[str, ...]]]], epoch: int = 0
+    ) -> list[str]:
+        """What was written for each seed and passes the screen, in the seeds' order whatever came first.
+
+        Failures are noted; a spent budget is raised once the answers in flight, which are paid for, have come.
+        """
         spent: list[BudgetSpent] = []
 
-        async def one(coroutine: Coroutine[Any, Any, None]) -> None:
+        async def one(seed: Comparison, writing: Coroutine[Any, Any, tuple[str, ...]]) -> tuple[str, ...]:
             try:
-                await coroutine
+                return await writing
             except (NoAnswer, InvalidAnswer) as failure:
                 self.counts["failed"] += 1
-                self.record(Event("", "failed", detail=str(failure)))
+                self.record(Event(seed.id, "failed", epoch, detail=str(failure)))
             except BudgetSpent as error:
                 spent.append(error)
+            return ()
 
-        await gather_or_stop(one(coroutine) for coroutine in work)
+        pairs = list(work)
+        texts = await gather_or_stop(one(*each) for each in pairs)
+        kept = [text for (seed, _), own in zip(pairs, texts, strict=True) for text in self._keep(seed, own, epoch)]
         if spent:
             raise spent[0]
+        return kept
 
     def _some(self, count: int) -> list[Comparison]:
         generator = np.random.default_rng(self.settings.seed)

@@ -45,7 +45,7 @@ def usable_seeds(seeds: Sequence[Comparison]) -> UsableSeeds:
     """
     aside = {seed.id: "tied: says nothing about what people prefer" for seed in seeds if _tied(seed)}
     labels: dict[tuple[object, ...], set[tuple[object, ...]]] = {}
-    for seed in seeds:
+    for seed in (seed for seed in seeds if seed.id not in aside):
         labels.setdefault(_shown_to_people(seed), set()).add(_preference(seed))
     for seed in seeds:
         if seed.id not in aside and len(labels[_shown_to_people(seed)]) > 1:
