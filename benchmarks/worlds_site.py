@@ -10,6 +10,7 @@ from typing import Any
 
 from worlds_study import INDUCED_HERE, Arm, Asked, Condition, Line
 
+from workbench.audit.placebo import placebo_rubric
 from workbench.induction.arr import ArrSettings, induce_arr
 from workbench.induction.blind import BlindSettings, induce_blind
 from workbench.induction.evidence import cross_fit
@@ -17,7 +18,7 @@ from workbench.induction.seeds import EmptyRubric
 from workbench.judges.exemplars import Exemplar, load_exemplars
 from workbench.pairs.comparison import Comparison, Task
 from workbench.rubrics.files import load_rubric
-from workbench.rubrics.rubric import Criterion, Rubric, Theme
+from workbench.rubrics.rubric import Rubric
 from workbench.shapes.arms import oracle, shuffle_labels
 from workbench.shapes.exemplars import write_exemplars
 from workbench.shapes.judge.server import running_server
@@ -29,7 +30,8 @@ from workbench.vlm.settings import Endpoint, Limits
 
 RUBRICS = Path(__file__).parent.parent / "rubrics"
 CONCURRENCY = 32
-SHUFFLE_SEED = 1
+SEED = 0
+"""Of the placebo and of shuffled labels; everything else is drawn from the world's."""
 
 
 class Place:
@@ -146,7 +148,7 @@ class Site:
             case "handwritten":
                 return load_rubric(RUBRICS / f"shapes_{self.task}_handwritten.yaml")
             case "placebo":
-                return placebo(await self._existing(self, self.model_of_placebo))
+                return placebo_rubric(await self._existing(self, self.model_of_placebo), seed=SEED)
             case "other_arr" | "other_blind":
                 before = self.seed - 1
                 other = Site(self.place, self.task, before, self.condition, self.model_of_placebo, self.recorded)
@@ -162,7 +164,7 @@ class Site:
         return made.rubric
 
     def _seeds_of(self, arm: Arm) -> Sequence[Comparison]:
-        return shuffle_labels(self.seeds(), seed=SHUFFLE_SEED) if arm.startswith("shuffled") else self.seeds()
+        return shuffle_labels(self.seeds(), seed=SEED) if arm.startswith("shuffled") else self.seeds()
 
     async def induce(self, arm: Arm, seeds: Sequence[Comparison]) -> Rubric:
         """One run of the recipe an arm is named after. Raises `EmptyRubric`."""
@@ -204,13 +206,6 @@ def _drawn(pair: ShapePair, world: World, folder: Path) -> Comparison:
             file.write_bytes(encode(scene, SIZE))
     images = (str(files[0]), str(files[1]))
     return Comparison(pair.id, world.task, pair.prompt, images, str(source) if source else None, pair.ranks)
-
-
-def placebo(rubric: Rubric) -> Rubric:
-    """As many criteria as `rubric` has, about nothing."""
-    sentences = ("Take your time over the answer.", "Consider the material as a whole.", "Form an opinion of your own.")
-    criteria = tuple(Criterion(f"c{i}", sentences[i % 3]) for i, _ in enumerate(rubric.enabled_criteria()))
-    return Rubric("placebo", rubric.task, (Theme("General", criteria=criteria),))
 
 
 def _forget(_: object) -> None:

@@ -173,7 +173,7 @@ def table_of_conditions(results: Results, task: Task) -> Iterator[str]:
 
 
 def table_of_evidence(results: Results, task: Task | None, condition: str) -> Iterator[str]:
-    """What cross-fitting claims from the seed pairs, and what the held-out pairs say; `task` None puts both together."""
+    """What cross-fitting claims from the seed pairs, and what the held-out pairs say; None puts both tasks together."""
     lines = [line for line in results.lines if line.condition == condition and task in (None, line.task)]
     for arm in ORDER:
         found = [line for line in lines if line.arm == arm and line.evidence]
