@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from workbench.evaluation.statistics import paired_difference
 from workbench.induction.blind import BlindSettings, induce_blind
-from workbench.induction.evidence import cross_fit, deal
+from workbench.induction.evidence import cross_fit, deal, widened
 from workbench.induction.seeds import EmptyRubric
 from workbench.pairs.comparison import Comparison
 from workbench.pairs.loading import load
@@ -117,6 +118,18 @@ async def test_two_pairs_are_undecided_and_no_gain_could_have_been_shown(measure
     evidence = await measured(blind, JudgeSettings.load(world), seeds=[seeds[0], pair])
     assert evidence.verdict == "undecided"
     assert "no gain" in evidence.sentence()
+
+
+def test_intervals_are_widened_for_what_overlapping_seeds_share():
+    plain = paired_difference([0.0] * 20, [1.0] * 8 + [0.0] * 12, np.arange(20))
+    wide = widened(plain, 5)
+    assert wide.value == plain.value
+    assert wide.ci95[1] - wide.ci95[0] == pytest.approx(1.5 * (plain.ci95[1] - plain.ci95[0]))  # sqrt(1 + 5/4) = 1.5
+    assert wide.smallest_detectable == pytest.approx(1.5 * plain.smallest_detectable)
+    clear = paired_difference([0.0] * 20, [1.0] * 14 + [0.0] * 6, np.arange(20))
+    assert widened(clear, 5).verdict == "better"
+    close = paired_difference([0.0] * 20, [1.0] * 5 + [0.0] * 15, np.arange(20))
+    assert (close.verdict, widened(close, 5).verdict) == ("better", "undecided")
 
 
 def test_parts_hold_whole_prompts_and_are_of_about_one_size():
