@@ -3,6 +3,8 @@
 import io
 import re
 from collections import Counter
+from functools import cache
+from importlib.resources import files
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -18,93 +20,6 @@ LETTERS_PER_WIDTH = 28
 """About so many letters fit into one line, as below a printed photograph; fewer where letters would be too small."""
 
 _WORD = re.compile(r"[^\W\d_]{4,}")
-_STOP_WORDS = frozenset(
-    [
-        "about",
-        "above",
-        "after",
-        "again",
-        "also",
-        "another",
-        "because",
-        "been",
-        "before",
-        "being",
-        "below",
-        "between",
-        "both",
-        "does",
-        "each",
-        "either",
-        "every",
-        "from",
-        "good",
-        "better",
-        "best",
-        "have",
-        "having",
-        "here",
-        "image",
-        "images",
-        "into",
-        "itself",
-        "just",
-        "less",
-        "like",
-        "make",
-        "more",
-        "most",
-        "much",
-        "must",
-        "need",
-        "only",
-        "other",
-        "over",
-        "picture",
-        "pictures",
-        "prefer",
-        "rather",
-        "same",
-        "shall",
-        "should",
-        "shows",
-        "some",
-        "such",
-        "than",
-        "that",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "through",
-        "under",
-        "until",
-        "upon",
-        "very",
-        "well",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "whose",
-        "will",
-        "with",
-        "within",
-        "without",
-        "would",
-        "your",
-        "important",
-        "prompt",
-        "asks",
-        "requested",
-    ]
-)
 
 
 def captioned(source: ImageSource, text: str, *, allow_urls: bool = False) -> bytes:
@@ -137,7 +52,7 @@ def key_words(rubric: Rubric) -> str:
     Words of fewer than four letters, and those any rubric has, are left out.
     """
     texts = " ".join(criterion.text for criterion in rubric.enabled_criteria()).lower()
-    counts = Counter(word for word in _WORD.findall(texts) if word not in _STOP_WORDS)
+    counts = Counter(word for word in _WORD.findall(texts) if word not in _stop_words())
     return ", ".join(word for word, _ in counts.most_common(MOST_KEYWORDS))
 
 
@@ -150,3 +65,8 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, widt
         else:
             lines.append(word)
     return lines
+
+
+@cache
+def _stop_words() -> frozenset[str]:
+    return frozenset(files("workbench.audit").joinpath("stop_words.txt").read_text(encoding="utf-8").split())

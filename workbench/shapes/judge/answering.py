@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +18,12 @@ from workbench.shapes.judge.reader import Reading, read_criterion
 from workbench.shapes.judge.reasons import describe, explain_ranks, reason_for_ranks
 from workbench.shapes.judge.request_reading import Asked
 from workbench.shapes.judge.settings import JudgeSettings
-from workbench.shapes.judge.writer import Evidence, mentions, write_criteria, writer_words
+from workbench.shapes.judge.writer import Evidence, mentions, reword, write_criteria, writer_words
 
 REFUSAL = "I'm sorry, but I can't help with that request."
 EXEMPLAR_WEIGHT = 0.5
 """What an exemplar's rationale weighs in a judge's prompt, next to a criterion's 1."""
+_PARAPHRASE = re.compile(r"\bparaphrase|\bin other words\b", re.IGNORECASE)
 SCORE_SPREAD = 0.06
 """Uncertainty of a score, as a fraction of the scale."""
 
@@ -139,6 +141,10 @@ def _grade(quality: float) -> str:
 
 
 def _rubrics(settings: JudgeSettings, asked: Asked, eyes: Eyes, sampling: Sampling) -> dict[str, Any]:
+    if not asked.candidates and _PARAPHRASE.search(asked.system):
+        rng = mind.generator("paraphrase", *(each.text for each in asked.listed))
+        said = [reword(settings.vocabulary, asked.task, each.text, rng) for each in asked.listed]
+        return {"rubrics": said, "reason": writer_words()["reasons"]["paraphrased"].format(given=len(said))}
     evidence = _evidence(settings, asked, eyes)
     # At temperature 0 the same request gets the same criteria.
     seed = sampling.seed if sampling.temperature > 0 else ""

@@ -102,6 +102,16 @@ def phrase(attribute: str, sign: int, vocabulary: Vocabulary, rng: Generator) ->
     return text[0].upper() + text[1:]
 
 
+def reword(vocabulary: Vocabulary, task: Task, text: str, rng: Generator) -> str:
+    """A criterion in the writer's own words; what it does not understand, or has no words for, comes back as it was."""
+    points = [
+        _Point(name, 1 if share > 0 else -1) for name, share in read_criterion(text, task, vocabulary).shares.items()
+    ]
+    if not points or not set(points) <= set(_sayable(task)):
+        return text
+    return " ".join(phrase(point.attribute, point.sign, vocabulary, rng) for point in points)
+
+
 @cache
 def writer_words() -> dict[str, Any]:
     """The writer's sentences and synonyms."""
