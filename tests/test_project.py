@@ -113,8 +113,8 @@ def test_importing_the_package_is_quick_and_brings_nothing_heavy():
 
 
 COMMANDS = (
-    "doctor", "plan", "induce", "lint", "weigh", "evaluate", "run", "serve shapes", "shapes make", "runs list",
-    "runs compare", "data check", "cache merge",
+    "doctor", "plan", "induce", "lint", "weigh", "evaluate", "audit", "run", "serve shapes", "shapes make",
+    "runs list", "runs compare", "data check", "cache merge",
 )  # fmt: skip
 
 

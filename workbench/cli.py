@@ -6,6 +6,7 @@ import sys
 import typer
 
 import workbench
+from workbench.commands.audit import audit
 from workbench.commands.endpoint import cache_merge, doctor
 from workbench.commands.evaluate import evaluate
 from workbench.commands.induce import induce
@@ -21,7 +22,7 @@ runs = typer.Typer(no_args_is_help=True, help="Run folders.")
 data = typer.Typer(no_args_is_help=True, help="Datasets.")
 cache = typer.Typer(no_args_is_help=True, help="The response cache.")
 
-for command in (doctor, plan, induce, lint, weigh, evaluate):
+for command in (doctor, plan, induce, lint, weigh, evaluate, audit):
     app.command()(command)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
 serve.command("shapes")(serve_shapes)

@@ -173,6 +173,8 @@ def _report(run: "Evaluation", warnings: "Sequence[str]") -> None:
     if failed := run.results.outcomes["error"]:
         print(f"{failed:,} verdicts ended in error: run the same command again to ask only these again")
     print(f"run folder: {run.path}")
+    if (run.path / "rubrics").exists():
+        print(f"the rubrics used: {run.path / 'rubrics'}")
     if failed + run.results.outcomes["invalid"] == sum(run.results.outcomes.values()):
         raise ValueError(f"not one verdict came, nothing was measured: read `detail` in {run.path}")
 

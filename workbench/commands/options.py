@@ -32,6 +32,7 @@ Cache = Annotated[Path | None, typer.Option(help="Response cache; the user's cac
 Images = Annotated[Literal["data", "file"], typer.Option(help="How images travel: data URLs, or file:// URLs.")]
 AllowOutside = Annotated[bool, typer.Option(help="Accept image paths outside the dataset's folder.")]
 AllowUrls = Annotated[bool, typer.Option(help="Accept images given as http(s) URLs and fetch them.")]
+RubricFile = Annotated[Path, typer.Argument(help="Rubric file.")]
 Outputs = Annotated[Path, typer.Option(help="Where run folders go.")]
 RunOut = Annotated[Path | None, typer.Option(help="Run folder; named after its inputs unless given.")]
 Guide = Annotated[Path | None, typer.Option(help="Human exemplars shown to the writer (YAML).")]

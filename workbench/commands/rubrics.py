@@ -19,6 +19,7 @@ from workbench.commands.options import (
     MaxCost,
     MaxTokens,
     Model,
+    RubricFile,
     Structured,
     Task,
     Timeout,
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from workbench.induction.weigh import Weighed
     from workbench.rubrics.rubric import Criterion, Rubric
 
-RubricFile = Annotated[Path, typer.Argument(help="Rubric file.")]
+MOST_WIDE = 120
+"""Characters of a line of the table."""
 
 
 def lint(
@@ -153,7 +155,9 @@ def _rows(weighed: "Weighed", criterion: "Criterion") -> Iterator[str]:
     chosen = f"{selection.stability[name]:.0%}" if name in selection.stability else ""
     text = plain(f"{name}: {criterion.text}") + (f" (off: {why})" if (why := weighed.dropped.get(name)) else "")
     numbers = f"{weight:>6}{value:>8}  {interval:<16}{chosen:>7}{weighed.agreement[name]:>+8.2f}  "
-    yield from textwrap.wrap(numbers + text, 120, subsequent_indent=" " * len(numbers), drop_whitespace=False)
+    first, *more = textwrap.wrap(text, MOST_WIDE - len(numbers))
+    yield numbers + first
+    yield from (" " * len(numbers) + line for line in more)
 
 
 def _legend(weighed: "Weighed", synthetic: bool) -> Iterator[str]:
