@@ -1,0 +1,179 @@
+"""A whole audit, against the embedded judge of one small world."""
+
+import asyncio
+import json
+from collections import Counter
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+
+from workbench.audit.audit import audit
+from workbench.audit.questions import ARMS
+from workbench.audit.settings import AuditSettings, estimate_audit
+from workbench.evaluation.record import read_verdicts
+from workbench.pairs.comparison import Comparison
+from workbench.plots import difference_figure
+from workbench.rubrics.rubric import Criterion, Rubric, Theme
+from workbench.runs.index import list_runs
+from workbench.runs.manifest import read_manifest
+from workbench.shapes.judge.server import running_server
+from workbench.shapes.judge.settings import sample_settings
+from workbench.shapes.sampling import sample_pairs, sample_world
+from workbench.shapes.world import encode
+from workbench.vlm.client import VlmClient
+from workbench.vlm.errors import BudgetSpent, NoAnswer
+from workbench.vlm.settings import Endpoint, Limits, Sampling
+
+WORLD = 401
+PAIRS = 8
+SETTINGS = AuditSettings(repeats=2, seed_pairs=4)
+SECTIONS = ["reliability", "preference fit", "hackability", "wording", "cost"]
+
+
+class Refusing(VlmClient):
+    """Refuses to paraphrase."""
+
+    async def ask(self, request):
+        if "paraphrase" in request.system:
+            raise NoAnswer("I'm sorry, but I can't help with that request")
+        return await super().ask(request)
+
+
+def good(count=3):
+    sentences = sample_world(WORLD, "t2i").rule.as_rubric_sentences()[:count]
+    criteria = tuple(Criterion(f"c{i}", text) for i, text in enumerate(sentences))
+    return Rubric("good", "t2i", (Theme("Criteria", criteria=criteria),), {"seed_pairs": ["t2i-w401-test-00001"]})
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    world = sample_world(WORLD, "t2i")
+    return [
+        Comparison(pair.id, "t2i", pair.prompt, tuple(encode(scene, 64) for scene in pair.candidates), ranks=pair.ranks)
+        for pair in islice(sample_pairs(world, "test"), PAIRS)
+    ]
+
+
+@pytest.fixture(scope="module")
+def served():
+    settings = sample_settings("t2i", WORLD)
+    with running_server(settings) as url:
+        yield Endpoint(url, settings.model_id)
+
+
+def client_of(served, tmp_path, kind=VlmClient, **limits):
+    return kind(served, Sampling(seed=0), Limits(**limits), cache=tmp_path / "cache.sqlite")
+
+
+async def audited(client, pairs, tmp_path, rubric=None, settings=SETTINGS):
+    async with client:
+        return await audit(rubric or good(), pairs, client, settings, dataset="world/pairs.jsonl", out=tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def whole(served, pairs, tmp_path_factory):
+    """An audit that nothing interrupted, its folder, and its client."""
+    folder = tmp_path_factory.mktemp("whole")
+    client = client_of(served, folder)
+    return asyncio.run(audited(client, pairs, folder)), folder, client
+
+
+async def test_an_audit_is_one_table_with_every_section_and_can_be_done_again_for_nothing(served, pairs, whole):
+    found, tmp_path, client = whole
+    assert list(dict.fromkeys(row.section for row in found.rows)) == SECTIONS
+    assert "not measured" not in {row.word for row in found.rows}
+    for row in found.rows:
+        if row.unit in ("share", "points"):
+            assert row.n == PAIRS
+            assert row.ci95[0] <= row.value <= row.ci95[1]
+    assert found.row("criteria in another order").value == 1.0  # this judge sums over criteria
+    assert found.row("input tokens a verdict").value > 1
+    counted = found.row("calls of this audit")
+    assert counted.value == client.usage.calls
+    data = json.loads((tmp_path / "run" / "audit.json").read_text())
+    assert data["schema"] == "workbench.audit/1"
+    assert (data["complete"], data["synthetic"]) == (True, True)
+    assert len(data["rows"]) == len(found.rows) == len(found.to_frame())
+    assert "1 of 8 pairs are seeds of the rubric" in found.to_text()
+    assert "synthetic" in found.to_text().splitlines()[-1]
+    assert difference_figure(found.differences(), "Audit", "change", synthetic=True).data
+    assert list_runs(tmp_path)["kind"].tolist() == ["audit"]
+
+    again = client_of(served, tmp_path)
+    assert (await audited(again, pairs, tmp_path)).rows == found.rows
+    assert again.usage.calls == 0
+
+
+async def test_a_spent_budget_leaves_what_was_measured_and_the_same_call_goes_on(served, pairs, whole, tmp_path):
+    with pytest.raises(BudgetSpent):
+        await audited(client_of(served, tmp_path, max_calls=60), pairs, tmp_path)
+    partial = json.loads((tmp_path / "run" / "audit.json").read_text())
+    words = {row["measure"]: row["word"] for row in partial["rows"]}
+    assert partial["complete"] is False
+    assert words["accuracy"] != "not measured"
+    assert words["caption asks for a vote"] == "not measured"
+    assert read_manifest(tmp_path / "run").status == "failed"
+
+    found = await audited(client_of(served, tmp_path), pairs, tmp_path)
+    assert found.complete
+    for arm in ARMS:
+        keys = Counter(record.key for record in read_verdicts(tmp_path / "run" / "arms" / f"{arm}.jsonl"))
+        samples = 2 if "repeats" in arm else 1
+        assert set(keys.values()) == {1}, "a verdict was asked for twice"
+        assert len(keys) == 2 * PAIRS * samples
+    assert found.row("calls of this audit").value <= whole[0].row("calls of this audit").value + 1
+    sections = ("reliability", "preference fit", "hackability")
+    one, other = ([row for row in each.rows if row.section in sections] for each in (found, whole[0]))
+    assert one == other
+
+
+async def test_a_writer_that_refuses_to_paraphrase_leaves_one_row_unmeasured(served, pairs, tmp_path):
+    found = await audited(client_of(served, tmp_path, Refusing), pairs, tmp_path)
+    unmeasured = [row for row in found.rows if row.word == "not measured"]
+    assert [row.measure for row in unmeasured] == ["criteria in other words"]
+    assert "can't help with that" in unmeasured[0].meaning
+    assert unmeasured[0].value is None
+
+
+async def test_a_rubric_of_one_criterion_has_no_other_order(served, pairs, tmp_path):
+    found = await audited(client_of(served, tmp_path), pairs, tmp_path, good(1))
+    assert "only one order" in found.row("criteria in another order").meaning
+
+
+async def test_calls_do_not_exceed_the_estimate_but_for_answers_asked_for_twice(pairs, whole):
+    found, _, client = whole
+    expected = estimate_audit(good(), pairs, client, SETTINGS)
+    assert found.row("calls of this audit").value <= 1.05 * expected.calls
+    assert SETTINGS.verdicts(PAIRS) == 2 * PAIRS * (len(ARMS) - 2 + 2 * SETTINGS.repeats)
+    assert client.usage.input_tokens <= 1.5 * expected.input_tokens
+
+
+@pytest.mark.parametrize(
+    ("rubric", "change", "message"),
+    [
+        (Rubric("none", "t2i", (Theme("x"),)), {}, "'none' has no enabled criterion"),
+        (good(), {"ranks": None}, "8 of 8 comparisons have no label, the first is 't2i-w401-test-00001'"),
+        (good(), {"ranks": (1, 1)}, "a tie for a label"),
+        (good(), {"task": "edit"}, "is for task t2i, the comparisons are of task edit"),
+        (good(), {"images": (b"a",), "ranks": (1,)}, "fewer than 2 or more than 26 images"),
+    ],
+)
+async def test_what_cannot_be_audited_is_refused_before_anything_is_asked(pairs, tmp_path, rubric, change, message):
+    client = VlmClient(Endpoint("http://127.0.0.1:9/v1", "none"), cache=None)
+    with pytest.raises(ValueError, match=message):
+        await audited(client, [replace(pair, **change) for pair in pairs], tmp_path, rubric)
+    assert not (tmp_path / "run").exists()
+
+
+async def test_no_pairs_at_all_are_refused(tmp_path):
+    client = VlmClient(Endpoint("http://127.0.0.1:9/v1", "none"), cache=None)
+    with pytest.raises(ValueError, match="no comparisons were given"):
+        await audited(client, [], tmp_path)
+
+
+def test_settings_out_of_range_name_the_parameter():
+    with pytest.raises(ValueError, match="repeats=1 must be at least 2"):
+        AuditSettings(repeats=1)
+    with pytest.raises(ValueError, match="temperature=0 must be above 0"):
+        AuditSettings(temperature=0)
