@@ -28,6 +28,7 @@ from workbench.evaluation.record import VerdictRecord
 from workbench.judges.vlm_judge import RankingJudge
 from workbench.pairs.comparison import Task
 from workbench.runs.lines import LineLog
+from workbench.vlm.errors import StopRun
 
 Key = tuple[Any, ...]
 Job = tuple[Task, int]
@@ -186,7 +187,7 @@ def main() -> None:
     started = time.monotonic()
     try:
         run_study(Study.load(arguments.parameters), out)
-    except ValueError as error:
+    except (ValueError, RuntimeError, StopRun) as error:
         sys.exit(str(error))
     print(f"{out}: {time.monotonic() - started:.0f} s")
 

@@ -6,6 +6,7 @@ python benchmarks/worlds_report.py outputs/worlds/arms.jsonl --csv benchmarks/re
 import argparse
 import csv
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -105,6 +106,8 @@ def main() -> None:
         sys.exit(str(error))
     if not lines:
         sys.exit(f"{arguments.results[0]}: holds no line yet; run worlds.py first")
+    if doubled := [key for key, count in Counter(line.key for line in lines).items() if count > 1]:
+        sys.exit(f"{len(doubled)} lines are there twice, the first is {doubled[0]}: give every result once")
     print(report(lines), end="")
     if arguments.csv:
         write_csv(lines, arguments.csv)
