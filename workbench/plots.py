@@ -3,6 +3,7 @@
 Every figure says in its title when its numbers come from the embedded world (`synthetic`).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Protocol
@@ -11,6 +12,7 @@ import plotly.graph_objects as go
 import plotly.io as pio
 
 from workbench.evaluation.results import Accuracy
+from workbench.evaluation.statistics import Estimate
 
 # Okabe and Ito's palette, in the order that keeps neighbours apart; readable on white and on dark backgrounds.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
@@ -89,6 +91,41 @@ def strata_figure(strata: Mapping[str, Interval], title: str, *, synthetic: bool
     figure.add_vline(x=0.5, line=_REFERENCE)
     figure.update_layout(title=_title(title, synthetic))
     return figure
+
+
+def spread_figure(groups: Mapping[str, Sequence[float]], title: str, axis: str, *, synthetic: bool) -> go.Figure:
+    """Every value of each group as a dot in the group's row, with the mean and its 95% interval (Student's t)."""
+    figure = go.Figure()
+    rows = {name: len(groups) - 1 - i for i, name in enumerate(groups)}
+    for name, values in groups.items():
+        # Spread over the row's height, so that equal values stay apart.
+        heights = [rows[name] - 0.22 + 0.16 * ((7 * i) % 5 - 2) / 2 for i in range(len(values))]
+        dots = {"color": COLORS[4], "size": 6, "opacity": 0.7}
+        hover = [f"{_plain(name)} {value:+.1%}" for value in values]
+        figure.add_trace(
+            go.Scatter(x=list(values), y=heights, mode="markers", marker=dots, hovertext=hover, hoverinfo="text")
+        )
+    means = {name: _mean_of(values) for name, values in groups.items()}
+    figure.add_trace(_points("", list(means.values()), [rows[name] + 0.2 for name in groups], 0, "{:+.1%}"))
+    figure.update_yaxes(
+        tickvals=list(rows.values()), ticktext=[_plain(name) for name in groups], range=[-0.7, len(rows) - 0.3]
+    )
+    figure.update_xaxes(tickformat="+.0%", title=f"{_plain(axis)} (dots: one each; mean with 95% interval)")
+    figure.add_vline(x=0, line=_REFERENCE)
+    figure.update_layout(title=_title(title, synthetic), height=150 + 46 * max(len(groups), 1), showlegend=False)
+    return figure
+
+
+def _mean_of(values: Sequence[float]) -> Estimate:
+    from scipy import stats
+
+    n = len(values)
+    if n < 2:
+        return Estimate(values[0] if n else None, None, n)
+    mean = sum(values) / n
+    error = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1) / n)
+    half = float(stats.t.ppf(0.975, n - 1)) * error
+    return Estimate(mean, (mean - half, mean + half), n)
 
 
 def counts_figure(counts: Mapping[str, int], title: str, axis: str, *, synthetic: bool) -> go.Figure:

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from workbench.induction.blind import BlindSettings, capped, induce_blind, tried_first
+from workbench.induction.blind import BlindSettings, SilentJudge, induce_blind, tried_first
 from workbench.induction.events import Event
+from workbench.induction.pool import capped
 from workbench.induction.seeds import EmptyRubric
 from workbench.pairs.comparison import Comparison
 from workbench.pairs.loading import load
@@ -14,8 +15,8 @@ from workbench.shapes.judge.server import running_server
 from workbench.shapes.judge.settings import JudgeSettings, WriterHabits
 from workbench.shapes.world import make_world
 from workbench.vlm.client import VlmClient
-from workbench.vlm.errors import BudgetSpent
-from workbench.vlm.request import ChatRequest
+from workbench.vlm.errors import BudgetSpent, NoAnswer
+from workbench.vlm.request import ChatRequest, Reply
 from workbench.vlm.settings import Endpoint, Limits
 
 PAIRS = 18
@@ -88,8 +89,8 @@ async def test_six_calls_a_pair_are_enough(induced, seeds, judge):
 
 
 @pytest.mark.parametrize("pairs", [1, 2, 3, 5, 20, 60, 100, 1000])
-def test_no_number_of_pairs_is_promised_more_than_six_calls_each_beside_the_calls_that_show_no_image(pairs):
-    assert BlindSettings().most_calls(pairs) <= 6 * pairs + (3 if pairs < 3 else 0)
+def test_no_number_of_pairs_is_promised_more_than_six_calls_each(pairs):
+    assert BlindSettings().most_calls(pairs) <= 6 * pairs
     assert tried_first(pairs) <= pairs
 
 
@@ -230,6 +231,47 @@ async def test_seeds_without_labels_are_named(induced, judge):
         await induced([Comparison("p", "t2i", "a red circle", (b"a", b"b"))], judge)
 
 
-async def test_an_exhausted_budget_before_any_answer_is_an_empty_rubric(induced, seeds, judge):
-    with pytest.raises((EmptyRubric, BudgetSpent), match=r"cap|budget|max_calls|max-calls"):
+async def test_a_budget_that_ends_before_the_first_answer_leaves_no_rubric(induced, seeds, judge):
+    with pytest.raises(BudgetSpent):
         await induced(seeds[:2], judge, limits=Limits(max_calls=0))
+
+
+class Spoiled(Recording):
+    """A client whose verdicts all fail, or whose grouping is made up."""
+
+    rank_fails = False
+    grouped = ()
+
+    async def ask(self, request):
+        properties = request.answer.schema["properties"]
+        if self.rank_fails and "rank" in properties:
+            raise NoAnswer("the server answered 500 six times")
+        if self.grouped and "categories" in properties:
+            data = {"categories": [{"theme": "Made up", "tips": list(self.grouped)}], "reason": ""}
+            return Reply(request.answer.parse(data), data, "", key="made-up")
+        return await super().ask(request)
+
+
+async def spoiled(seeds, judge, **how):
+    with running_server(judge) as url:
+        async with Spoiled(Endpoint(url, judge.model_id), cache=None) as client:
+            client.__dict__.update(how)
+            events: list[Event] = []
+            rubric = await induce_blind(seeds, client, client, BlindSettings(), name="x", record=events.append)
+            return rubric, events
+
+
+async def test_a_judge_that_never_answers_gives_no_rubric(seeds, judge):
+    with pytest.raises(SilentJudge, match=r"not one of \d+ verdicts came .*, the last: the server answered"):
+        await spoiled(seeds[:9], judge, rank_fails=True)
+
+
+async def test_what_a_writer_makes_up_while_grouping_is_screened_too(seeds, judge):
+    made_up = (
+        "Image 1 is much better than image 2.",
+        "The edges of shapes are crisp.",
+        "Edges of the shapes look crisp!",
+    )
+    rubric, events = await spoiled(seeds[:9], judge, grouped=made_up)
+    assert [criterion.text for criterion in rubric.enabled_criteria()] == ["The edges of shapes are crisp."]
+    assert {"comparative", "redundant"} <= {event.detail for event in events if event.step == "screened"}

@@ -1,5 +1,7 @@
 """The cross-fit says no when a rubric cannot help, and yes when it does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -110,6 +112,18 @@ async def test_one_prompt_can_prove_nothing(measured, world):
     assert evidence.verdict == "undecided"
     assert evidence.folds == 0
     assert "two prompts at least" in evidence.sentence()
+
+
+async def test_pairs_a_recipe_sets_aside_do_not_water_the_gain_down(measured, world):
+    seeds = load(world / "pairs.jsonl")
+    tied = [replace(pair, id=f"tied-{pair.id}", ranks=(1, 1)) for pair in seeds[:20]]
+
+    async def recipe(part, client):
+        return rubric("The picture shows what the prompt asks for.")
+
+    clean = await measured(recipe, perfect("t2i"))
+    watered = await measured(recipe, perfect("t2i"), seeds=[*seeds, *tied])
+    assert watered.gain == clean.gain
 
 
 async def test_two_pairs_are_undecided_and_no_gain_could_have_been_shown(measured, world):

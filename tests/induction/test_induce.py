@@ -95,16 +95,19 @@ async def test_other_settings_and_other_seeds_go_to_another_folder(induced, worl
 
 
 async def test_an_induction_that_ran_out_of_calls_goes_on_where_it_stopped(induced, tmp_path):
-    with pytest.raises(BudgetSpent):
-        await induced(limits=Limits(max_calls=9))
+    with pytest.raises(BudgetSpent, match="A partial rubric, marked so, is in"):
+        await induced(limits=Limits(max_calls=9), out=tmp_path / "mine.yaml")
     (folder,) = (tmp_path / "runs").iterdir()
     assert read_manifest(folder).status == "failed"
-    assert not (folder / "rubric.yaml").exists()
+    for partial in (load_rubric(folder / "rubric.yaml"), load_rubric(tmp_path / "mine.yaml")):
+        assert partial.enabled_criteria()
+        assert "not done" in partial.provenance["partial"]
     stopped = {event.identity for event in read_events(folder / "events.jsonl")}
     assert stopped
-    finished = await induced()
+    finished = await induced(out=tmp_path / "mine.yaml")
     assert finished.path == folder
     assert finished.cached >= 9
+    assert "partial" not in load_rubric(tmp_path / "mine.yaml").provenance
     events = [event.identity for event in read_events(folder / "events.jsonl")]
     assert stopped <= set(events)
     assert len(events) == len(set(events))

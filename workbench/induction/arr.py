@@ -81,7 +81,8 @@ async def induce_arr(
 
     - `record`: called with every step as it happens.
 
-    Raises `ValueError` for unlabelled seeds or mixed tasks, `EmptyRubric` when nothing survives, and
+    A budget that ends half-way leaves what survived by then, unsorted, and `provenance["partial"]` says so. Raises
+    `ValueError` for unlabelled seeds or mixed tasks, `EmptyRubric` when nothing survives, and
     `workbench.vlm.errors.StopRun` when going on is pointless; everything answered so far is in the client's cache.
     """
     task = check_seeds(seeds)
@@ -94,12 +95,10 @@ async def induce_arr(
         return outcome
 
     outcomes = await gather_or_stop(work_on(seed) for seed in seeds)
-    if recipe.spent:
-        raise recipe.spent
     kept = [outcome for outcome in outcomes if outcome.criteria]
     failed = sum(outcome.failed for outcome in outcomes)
     if not kept:
-        raise EmptyRubric(
+        raise recipe.spent or EmptyRubric(
             f"none of {len(seeds)} seed pairs gave criteria that led the verifier to the human ranking "
             f"({failed} failed without an answer); look at events.jsonl, then raise max_epochs or change the model"
         )
@@ -120,6 +119,8 @@ async def induce_arr(
     }
     if recipe.structuring_failed:
         provenance["structuring_failed"] = recipe.structuring_failed
+    if recipe.spent:
+        provenance["partial"] = f"{recipe.spent}; not done: other seed pairs, or sorting what they gave"
     sources: dict[str, list[str]] = {}
     for outcome in kept:
         for text in outcome.criteria:
@@ -216,11 +217,14 @@ class _Recipe:
     async def structure(self, criteria: Sequence[str]) -> tuple[Group, ...]:
         """Criteria in themes; one unnamed theme when structuring is off or its answer is unusable, as published."""
         unstructured = (Group("Criteria", tuple(criteria)),)
-        if self.settings.themes == 0:
+        if self.settings.themes == 0 or self.spent:
             return unstructured
         try:
             return await self.writer.group(criteria, "structure", self.settings.themes, Event("", "structured"))
         except (NoAnswer, InvalidAnswer) as failure:
             self.structuring_failed = str(failure)
             self.record(Event("", "failed", rubrics=tuple(criteria), detail=str(failure)))
+            return unstructured
+        except BudgetSpent as error:
+            self.spent = error
             return unstructured

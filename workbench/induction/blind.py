@@ -12,16 +12,17 @@ The writer and the judge may be different models; the rubric is for the judge.
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from workbench.evaluation.judging import judge_pairs
-from workbench.evaluation.record import VerdictRecord
+from workbench.evaluation.record import ORDERS, VerdictRecord
 from workbench.induction.answers import Group
 from workbench.induction.events import Event
+from workbench.induction.pool import capped, criteria_of, renumbered, screened, weighted
 from workbench.induction.screen import screen
 from workbench.induction.seeds import EmptyRubric, usable_seeds
 from workbench.induction.selection import SEPARATES, Selection, Votes, select
@@ -46,12 +47,16 @@ TEXT_CALLS = 3
 """Calls that show no image: ordering what was written, and what was revised, and tightening."""
 
 
+class SilentJudge(ValueError):
+    """The judge gave no valid verdict at all, so nothing can be chosen by its verdicts."""
+
+
 @dataclass(frozen=True, slots=True)
 class BlindSettings:
     """Settings of the blind recipe.
 
     - `criteria_per_pair`: K, how many criteria are asked for at a time.
-    - `criteria`: the most the result has.
+    - `criteria`: the most that are chosen. (All are kept where together they do better on the seeds than those chosen.)
     - `description`: what the images are for, in the user's words. - `exemplars`: guide mode, as in `ArrSettings`.
     - `seed`: of every random choice.
     """
@@ -77,7 +82,8 @@ class BlindSettings:
         >>> BlindSettings().most_calls(60)
         360
         """
-        return 5 * pairs + 3 * tried_first(pairs) + TEXT_CALLS
+        tried = tried_first(pairs)
+        return 5 * pairs + 3 * tried + (TEXT_CALLS if tried else 1)
 
 
 def tried_first(pairs: int) -> int:
@@ -100,23 +106,23 @@ async def induce_blind(
     - `record`: called with every step as it happens.
 
     A budget that ends half-way leaves what there is by then, and `provenance["partial"]` says what was not done. Raises
-    `ValueError` for unlabelled seeds or mixed tasks, `EmptyRubric` when nothing is left, and
-    `workbench.vlm.errors.StopRun` when going on is pointless; everything answered so far is in the client's cache.
+    `ValueError` for unlabelled seeds or mixed tasks, `EmptyRubric` when no criterion is left, `SilentJudge` when no
+    verdict came, and `workbench.vlm.errors.StopRun` when going on is pointless, a budget that leaves nothing among it;
+    everything answered so far is in the client's cache.
     """
     usable = usable_seeds(seeds)
     recipe = _Recipe(usable.pairs, writer, judge, settings, record, progress)
     for pair_id, why in usable.aside.items():
         record(Event(pair_id, "dropped", detail=why))
-    partial = ""
+    spent: BudgetSpent | None = None
     try:
         await recipe.run()
-    except BudgetSpent as spent:
-        partial = f"{spent}; not done: {recipe.stage}"
-        record(Event("", "failed", detail=partial))
-    if not any(theme.criteria for theme in recipe.themes):
-        recipe.themes = recipe.unordered()
+    except BudgetSpent as error:
+        spent = error
+        record(Event("", "failed", detail=f"{spent}; not done: {recipe.stage}"))
+        recipe.themes = capped(recipe.themes or recipe.unordered(), settings.criteria)
     if not recipe.themes:
-        raise EmptyRubric(recipe.why_empty(partial))
+        raise spent or EmptyRubric(recipe.why_empty())
     provenance = {
         "recipe": "blind",
         "seed_pairs": [seed.id for seed in seeds],
@@ -131,8 +137,8 @@ async def induce_blind(
         provenance["selection"] = recipe.selection.to_json()
     if recipe.chosen:
         provenance["chosen"] = recipe.chosen
-    if partial:
-        provenance["partial"] = partial
+    if spent:
+        provenance["partial"] = f"{spent}; not done: {recipe.stage}"
     return Rubric(name=name, task=usable.task, themes=recipe.themes, provenance=provenance)
 
 
@@ -180,14 +186,14 @@ class _Recipe:
         tried = self._some(tried_first(len(self.seeds)))
         records = await self._verify(self.themes, tried, epoch=0)
         self.stage = "revising, choosing and verifying criteria"
-        self.themes = _renumbered([*self.themes, *await self._improved(tried, records)])
+        self.themes = renumbered([*self.themes, *await self._improved(tried, records)])
         self.stage = "choosing and verifying criteria"
         records = await self._verify(self.themes, self.seeds, epoch=1)
         pool = self.themes
-        votes = Votes.of(self.seeds, records, [c.id for c in _criteria(pool)])
+        votes = Votes.of(self.seeds, records, [c.id for c in criteria_of(pool)])
         selection = select(votes, most=self.settings.criteria, seed=self.settings.seed)
         self.themes, self.selection = weighted(pool, selection)
-        self.record(Event("", "selected", 1, tuple(c.text for c in _criteria(self.themes))))
+        self.record(Event("", "selected", 1, tuple(c.text for c in criteria_of(self.themes))))
         self.stage = "verifying the result"
         await self._choose(pool, records)
 
@@ -196,13 +202,13 @@ class _Recipe:
         texts = sorted(self.sources, key=lambda text: -len(self.sources[text]))[: self.settings.criteria]
         return themes_of([Group("Criteria", tuple(texts))] if texts else [], self.sources)
 
-    def why_empty(self, partial: str) -> str:
+    def why_empty(self) -> str:
         """Why there is no criterion, and what to do."""
         reasons = ", ".join(f"{count} {reason}" for reason, count in self.screened.most_common()) or "none was written"
         return (
             f"no criterion was left of {self.counts['written']} written for {len(self.seeds)} seed pairs "
-            f"({self.counts['failed']} without an answer; screened out: {reasons})"
-            + (f"; {partial}" if partial else "; look at events.jsonl, then try another writer")
+            f"({self.counts['failed']} without an answer; screened out: {reasons}); look at events.jsonl, then try "
+            "another writer"
         )
 
     async def _propose(self, seed: Comparison) -> tuple[str, ...]:
@@ -237,7 +243,15 @@ class _Recipe:
         except (NoAnswer, InvalidAnswer) as failure:
             self.record(Event("", "failed", epoch, tuple(common), detail=str(failure)))
             groups = (Group("Criteria", tuple(common)),)
-        return themes_of(groups, self.sources)
+        return themes_of(self._fit(groups, epoch), self.sources)
+
+    def _fit(self, groups: Iterable[Group], epoch: int) -> list[Group]:
+        """What a writer put in order, screened once more, as it may have written anew; near repeats left out."""
+
+        def refused(tip: str, reason: str) -> None:
+            self.record(Event("", "screened", epoch, (tip,), detail=reason))
+
+        return screened(groups, [criterion.text for criterion in criteria_of(self.themes)], refused)
 
     async def _verify(
         self, themes: Sequence[Theme], pairs: Sequence[Comparison], epoch: int, *, criteria: bool = True
@@ -249,6 +263,10 @@ class _Recipe:
         judge = RankingJudge(self.judge, rubric, criteria=criteria)
         concurrency = self.judge.limits.concurrency
         records = await judge_pairs(pairs, judge, concurrency=concurrency, progress=self.progress)
+        failed = [each for each in records if each.ranks is None]
+        self.counts["failed_verdicts"] += len(failed)
+        if len(failed) == len(records):
+            raise SilentJudge(f"not one of {len(records)} verdicts came from the judge, the last: {failed[-1].detail}")
         by_pair: dict[str, list[VerdictRecord]] = {}
         for each in records:
             by_pair.setdefault(each.pair_id, []).append(each)
@@ -272,28 +290,27 @@ class _Recipe:
         if not pairs:
             return ()
         wrong: dict[str, list[VerdictRecord]] = {}
-        for each in records:
-            wrong.setdefault(each.pair_id, []).append(each)
-        missed = [pair for pair in pairs if not all(each.correct for each in wrong[pair.id])]
+        for each in records:  # a verdict that failed says nothing about the criteria
+            if each.ranks is not None and not each.correct:
+                wrong.setdefault(each.pair_id, []).append(each)
+        missed = [pair for pair in pairs if pair.id in wrong]
         revised = await self._written(((pair, self._revise(pair, wrong[pair.id])) for pair in missed), epoch=1)
-        known = {criterion.text for criterion in _criteria(self.themes)}
-        fresh = [text for text in dict.fromkeys(revised) if text not in known]
         self.counts["revised_pairs"] = len(missed)
-        ordered = capped(await self._order(fresh, epoch=1), MOST_REVISED)
-        votes = Votes.of(pairs, records, [criterion.id for criterion in _criteria(self.themes)])
-        passed = [c for c, share in zip(_criteria(self.themes), votes.separates, strict=True) if share < SEPARATES]
+        ordered = capped(await self._order(list(dict.fromkeys(revised)), epoch=1), MOST_REVISED)
+        votes = Votes.of(pairs, records, [criterion.id for criterion in criteria_of(self.themes)])
+        passed = [c for c, share in zip(criteria_of(self.themes), votes.separates, strict=True) if share < SEPARATES]
         return (*ordered, *await self._tighten(passed[:MOST_TIGHTENED]))
 
     async def _revise(self, pair: Comparison, records: Sequence[VerdictRecord]) -> tuple[str, ...]:
-        """Criteria against one error, with what the judge said; shown as the judge was shown it."""
-        worst = next(each for each in records if not each.correct)
-        other = next((each for each in records if each.order != worst.order), worst)
+        """Criteria against an error, with what the judge said; shown as the judge was shown it."""
+        worst = records[0]
+        again = "the same" if len(records) == len(ORDERS) else "as people did, or gave no valid ranking"
         values = {
             "ranks": ranks_text(_shown(pair.ranks or (), worst.shown)),
-            "previous": numbered([criterion.text for criterion in _criteria(self.themes)]),
-            "actual": ranks_text(_shown(worst.ranks, worst.shown) if worst.ranks else None),
-            "reason": worst.reason or worst.detail or "nothing",
-            "reversed": ranks_text(_shown(other.ranks, worst.shown) if other.ranks else None),
+            "previous": numbered([criterion.text for criterion in criteria_of(self.themes)]),
+            "actual": ranks_text(_shown(worst.ranks or (), worst.shown)),
+            "reason": worst.reason or "nothing",
+            "reversed": again,
         }
         question = prompt_text(PACKAGE, "question_critique", values)
         return await self.writer.write(pair, worst.shown, "rewrite", question, Event(pair.id, "revised"))
@@ -308,20 +325,24 @@ class _Recipe:
             self.record(Event("", "failed", 1, tuple(texts), detail=str(failure)))
             return ()
         self.counts["tightened"] = len(stricter)
-        kept = tuple(text for text in dict.fromkeys(stricter) if not screen(text, "") and text not in self.sources)
-        return themes_of([Group("Tightened", kept[:MOST_TIGHTENED])] if kept else [], {})
+        return themes_of(self._fit([Group("Tightened", stricter[:MOST_TIGHTENED])], epoch=1), {})
 
     async def _choose(self, pool: tuple[Theme, ...], records: Sequence[VerdictRecord]) -> None:
         """Keep the chosen criteria, unless the whole pool led the judge to people's choice more often."""
-        before = _mean_accuracy(records)
         finished = await self._verify(self.themes, self.seeds, epoch=2, criteria=False)
-        after = _mean_accuracy(finished)
-        self.chosen = {"pool": round(before, 4), "selected": round(after, 4), "pool_criteria": len(_criteria(pool))}
+        valid = {each.key for each in records if each.ranks} & {each.key for each in finished if each.ranks}
+        before, after = (_accuracy(each, valid) for each in (records, finished))
+        self.chosen = {
+            "pool": round(before, 4),
+            "selected": round(after, 4),
+            "verdicts": len(valid),
+            "pool_criteria": len(criteria_of(pool)),
+        }
         if before > after:
             self.themes, self.selection = pool, None
         self.chosen["kept"] = "pool" if before > after else "selected"
-        kept = tuple(criterion.text for criterion in _criteria(self.themes))
-        detail = f"right on seeds: {after:.1%} chosen, {before:.1%} all {len(_criteria(pool))}"
+        kept = tuple(criterion.text for criterion in criteria_of(self.themes))
+        detail = f"right on seeds: {after:.1%} chosen, {before:.1%} all {len(criteria_of(pool))}"
         self.record(Event("", "kept", 2, kept, detail=detail))
 
     async def _written(
@@ -358,55 +379,11 @@ class _Recipe:
         return np.random.default_rng([self.settings.seed, zlib.crc32(about.encode())])
 
 
-def capped(themes: Sequence[Theme], most: int) -> tuple[Theme, ...]:
-    """At most `most` criteria: the first of every theme, then the second of every theme, and so on."""
-    places = sorted((i, t) for t, theme in enumerate(themes) for i in range(len(theme.criteria)))
-    kept = set(places[:most])
-    cut = [
-        replace(theme, criteria=tuple(c for i, c in enumerate(theme.criteria) if (i, t) in kept))
-        for t, theme in enumerate(themes)
-    ]
-    return tuple(theme for theme in cut if theme.criteria)
-
-
-def weighted(themes: Sequence[Theme], selection: Selection) -> tuple[tuple[Theme, ...], Selection]:
-    """The chosen criteria with their weights, the weightiest first, numbered anew."""
-    weights = selection.weights
-    ranked = sorted(
-        (
-            replace(
-                theme,
-                criteria=tuple(
-                    sorted(
-                        (replace(c, weight=weights[c.id]) for c in theme.criteria if c.id in weights),
-                        key=lambda c: -c.weight,
-                    )
-                ),
-            )
-            for theme in themes
-        ),
-        key=lambda theme: -max((c.weight for c in theme.criteria), default=0.0),
-    )
-    kept = [theme for theme in ranked if theme.criteria]
-    renamed = {c.id: f"c{i}" for i, c in enumerate(_criteria(kept), start=1)}
-    return _renumbered(kept), selection.renamed(renamed)
-
-
-def _renumbered(themes: Iterable[Theme]) -> tuple[Theme, ...]:
-    number = iter(range(1, 10_000))
-    return tuple(
-        replace(theme, criteria=tuple(replace(c, id=f"c{next(number)}") for c in theme.criteria)) for theme in themes
-    )
-
-
-def _criteria(themes: Iterable[Theme]) -> list[Criterion]:
-    return [criterion for theme in themes for criterion in theme.criteria]
-
-
 def _shown(ranks: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
     """Ranks in the dataset's order, put into the order shown."""
     return tuple(ranks[index] for index in order)
 
 
-def _mean_accuracy(records: Sequence[VerdictRecord]) -> float:
-    return sum(bool(record.correct) for record in records) / max(1, len(records))
+def _accuracy(records: Sequence[VerdictRecord], keys: Collection[object]) -> float:
+    """The share of right verdicts among those with one of the keys."""
+    return sum(bool(record.correct) for record in records if record.key in keys) / max(1, len(keys))

@@ -11,7 +11,7 @@ from workbench.evaluation.compare import JudgedRun, compare_runs
 from workbench.evaluation.judging import judge_pairs
 from workbench.evaluation.record import VerdictRecord
 from workbench.evaluation.statistics import Difference, paired_difference
-from workbench.induction.seeds import EmptyRubric
+from workbench.induction.seeds import EmptyRubric, usable_seeds
 from workbench.judges.vlm_judge import RankingJudge
 from workbench.pairs.comparison import Comparison
 from workbench.progress import Progress
@@ -80,12 +80,14 @@ async def cross_fit(
 ) -> Evidence:
     """Judge every seed pair with a rubric induced without its prompt, and without a rubric; compare pair by pair.
 
+    - `seeds`: those that are tied or contradict each other are left out, as recipes leave them out.
     - `recipe`: induces a rubric from some of the seeds.
     - `folds`: into how many parts the prompts are dealt; fewer where there are fewer prompts.
     - `seed`: of the dealing.
 
     The rubric that is shipped is induced from all seeds, so this slightly understates it.
     """
+    seeds = usable_seeds(seeds).pairs
     parts = deal(seeds, folds, np.random.default_rng(seed))
     synthetic = judge.endpoint.is_synthetic
     if len(parts) < 2:

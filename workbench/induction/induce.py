@@ -123,6 +123,7 @@ async def induce(
                 rubric = replace(rubric, provenance={**rubric.provenance, "evidence": evidence.to_json()})
                 destination.save(rubric)
                 run.record(facts={"evidence": evidence.sentence()})
+            progress.total = progress.done  # there were fewer revisions than there might have been
     calls = sum(each.usage.calls - sent for each, (sent, _) in zip(clients, before, strict=True))
     cached = sum(each.usage.cached - found for each, (_, found) in zip(clients, before, strict=True))
     return Induced(path, rubric, evidence, calls, cached)
@@ -157,14 +158,15 @@ class _Destination:
     def save(self, rubric: Rubric) -> None:
         """Write the rubric; raises `ValueError` where `out` holds another one, such as one edited by hand."""
         self._ours.add(rubric.hash)
-        save_rubric(rubric, self.own)
-        if self.out:
-            if self.out.exists() and load_rubric(self.out).hash not in self._ours:
-                raise ValueError(
-                    f"{self.out} holds another rubric, perhaps edited by hand; the induced one is {self.own}: "
-                    "name another file"
-                )
+        foreign = self.out is not None and self.out.exists() and load_rubric(self.out).hash not in self._ours
+        if self.out and not foreign:
             save_rubric(rubric, self.out)
+        save_rubric(rubric, self.own)
+        if foreign:
+            raise ValueError(
+                f"{self.out} holds another rubric, perhaps edited by hand; the induced one is {self.own}: "
+                "name another file"
+            )
 
 
 def _steps(settings: RecipeSettings, seeds: int, folds: int) -> int:

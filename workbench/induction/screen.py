@@ -4,6 +4,7 @@ from workbench.rubrics.lint import lint_text, stems
 
 UNUSABLE = ("vague", "comparative", "not observable", "too long")
 """What lint finds that no judge can use: there is nothing to look for in one image, or too much."""
+FEWEST_WORDS = 2
 MOST_SHARED = 1
 """A criterion that shares more words with its example's prompt is about that example."""
 
@@ -14,6 +15,8 @@ def screen(text: str, prompt: str) -> str:
     >>> screen("The red fox has four legs.", "a red fox in snow")
     'about this prompt'
     """
+    if text.isascii() and len(text.split()) < FEWEST_WORDS:
+        return "too short"
     if unusable := [finding.kind for finding in lint_text(text) if finding.kind in UNUSABLE]:
         return unusable[0]
     return "about this prompt" if len(stems(text) & stems(prompt)) > MOST_SHARED else ""

@@ -29,7 +29,7 @@ Bools = NDArray[np.bool_]
 
 HALVES = 50
 """Random halves of the prompts: each is fitted once."""
-STABLE = 0.6
+STABLE = 0.7
 """A criterion is kept if it is chosen in this share of the halves."""
 STRENGTHS = np.geomspace(1.0, 0.03, 8)
 """Candidates for the strength, as shares of the least strength at which nothing is chosen; the strongest first."""

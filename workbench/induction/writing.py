@@ -1,6 +1,6 @@
 """Asking a model to write criteria for a labelled example, and to put many criteria in order."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from workbench.induction.answers import Criteria, Group, criteria_answer, groups_answer
 from workbench.induction.events import Event
@@ -88,7 +88,7 @@ class Writer:
         return written.texts
 
 
-def themes_of(groups: Iterable[Group], sources: dict[str, list[str]]) -> tuple[Theme, ...]:
+def themes_of(groups: Iterable[Group], sources: Mapping[str, Sequence[str]]) -> tuple[Theme, ...]:
     """Themes with numbered criteria; one whose words are in `sources` names the seed pairs it came from."""
     themes, number = [], 0
     for group in groups:
