@@ -86,7 +86,7 @@ def test_what_cannot_be_compared_is_refused(spoiled: Path, elsewhere: Path) -> N
     many.write_text(json.dumps({"id": "crowd", "prompt": "a dog", "images": ["good.png"] * 27}) + "\n")
     induce = ["--base-url", "http://127.0.0.1:9/v1", "--model", "judge", "--out", "rubric.yaml"]
     unlabelled = ["induce", take(spoiled, 3, "unlabelled.jsonl", [{}, {"ranks": None}]), *induce]
-    tied = ["induce", take(spoiled, 3, "tied.jsonl", [{}, {"ranks": [1, 1]}]), *induce]
+    tied = ["induce", take(spoiled, 3, "tied.jsonl", [{}, {"ranks": [1, 1]}]), *induce, "--recipe", "arr"]
     results = workbench_each([evaluate(single), evaluate(many), unlabelled, tied], cwd=elsewhere)
     expected = [("'alone'", "2 to 26 images"), ("'crowd'", "2 to 26 images")]
     expected += [("t2i-w5-seed-00002", "without ranks"), ("t2i-w5-seed-00002", "with ties")]
@@ -133,12 +133,16 @@ def test_a_faulty_rubric_is_named_with_its_remedy(world: Path, elsewhere: Path) 
 
 def test_options_that_do_not_fit_are_refused(world: Path, elsewhere: Path) -> None:
     pairs = world / "pairs.jsonl"
-    induce = ["induce", pairs, "--base-url", "http://127.0.0.1:9/v1", "--model", "judge", "--out", "rubric.json"]
+    induce = ["induce", pairs, "--base-url", "http://127.0.0.1:9/v1", "--model", "judge"]
     lines = [
         evaluate(pairs, "--judge", "scoring", "--ties"),
         evaluate(pairs, "--criteria"),
         ["evaluate", pairs],
-        induce,
+        [*induce, "--out", "rubric.json"],
+        evaluate(pairs, "--zero-shot", "--library", world),
+        [*induce, "--out", "rubric.yaml", "--epochs", 3],
+        [*induce, "--out", "rubric.yaml", "--recipe", "arr", "--criteria", 3],
+        [*induce, "--out", "rubric.yaml", "--folds", 1],
     ]
     told = [message(result) for result in workbench_each(lines, cwd=elsewhere)]
     assert "--judge scoring takes no --ties" in told[0]
@@ -146,4 +150,8 @@ def test_options_that_do_not_fit_are_refused(world: Path, elsewhere: Path) -> No
     assert "--base-url is not given" in told[2]
     assert "workbench serve shapes" in told[2]
     assert ".yaml, .yml or .txt" in told[3]
+    assert "--zero-shot and --library exclude each other" in told[4]
+    assert "--recipe blind takes no --epochs" in told[5]
+    assert "--recipe arr takes no --criteria" in told[6]
+    assert "folds=1 must be 0 (no evidence), or 2 and more" in told[7]
     assert not list(elsewhere.iterdir())

@@ -201,6 +201,7 @@ def test_an_inductions_cap_on_calls_loses_nothing_that_was_paid_for(world: Path,
     with FaultyServer(JUDGE) as server:
         line = ["induce", take(world, 30, "seeds.jsonl"), "--base-url", server.url, "--model", JUDGE.model]
         line += ["--cache", tmp_path / "cache.sqlite", "--out", tmp_path / "rubric.yaml"]
+        line += ["--recipe", "arr", "--folds", 0]
         for sent in (10, 20, 30):
             assert "max_calls (10)" in message(workbench(*line, "--max-calls", 10, cwd=tmp_path))
             assert len(asked(server)) == len(stored(tmp_path / "cache.sqlite")) == sent

@@ -136,7 +136,9 @@ def test_edits_are_induced_from_and_judged(tmp_path: Path) -> None:
         bench = Bench(tmp_path / "edits", url, tmp_path)
         numbers, _ = bench.evaluate(tmp_path / "edits" / "pairs.jsonl", "--rubric", rubric)
         line = ["induce", tmp_path / "edits" / "pairs.jsonl", "--base-url", url, "--out", "induced.yaml"]
-        assert "seed pairs gave criteria" in done(workbench(*line, "--cache", "cache.sqlite", cwd=tmp_path))
+        told = done(workbench(*line, "--cache", "cache.sqlite", "--folds", 2, cwd=tmp_path))
+        assert "criteria were written for 8 seed pairs" in told
+        assert "(synthetic)" in told.partition("evidence: ")[2]
         bench.evaluate(tmp_path / "edits" / "pairs.jsonl", "--rubric", "induced.yaml")
     assert numbers["outcomes"]["invalid"] == numbers["outcomes"]["error"] == 0
     assert numbers["accuracy"]["mean"]["n"] == 8
@@ -152,7 +154,7 @@ def test_an_induction_says_that_sorting_failed_and_a_re_run_sorts(bench: Bench) 
 
     with FaultyServer(script) as server:
         line = ["induce", take(bench.world, 6, "sorted.jsonl"), "--base-url", server.url, "--model", judge.model]
-        line += ["--out", "sorted.yaml", "--cache", "sorted.sqlite"]
+        line += ["--out", "sorted.yaml", "--cache", "sorted.sqlite", "--recipe", "arr", "--folds", 0]
         told = " ".join(done(workbench(*line, cwd=bench.folder)).split())
         assert "Sorting them into themes failed" in told
         broken.clear()
@@ -190,4 +192,5 @@ def test_images_behind_urls_are_fetched_where_that_is_allowed(bench: Bench) -> N
         numbers, _ = bench.evaluate(pairs, "--allow-urls")
         assert numbers["outcomes"]["error"] == 0
         line = ["induce", pairs, "--base-url", bench.url, "--out", "urls.yaml", "--cache", "cache.sqlite"]
+        line += ["--recipe", "arr", "--folds", 0]
         assert ", 0 failed without an answer)" in done(workbench(*line, "--allow-urls", cwd=bench.folder))

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from command_line import (
     ShapesScript,
     asked,
@@ -16,6 +17,7 @@ from command_line import (
     results,
     start,
     stored,
+    take,
     wait_for,
     whole_lines,
     workbench,
@@ -36,13 +38,16 @@ def judge_of(world: Path) -> ShapesScript:
 class Killer:
     """Runs one command again and again, kills it at random moments, and checks the disk after each."""
 
-    def __init__(self, server: FaultyServer, arguments: list[object], cwd: Path, log: Path, seed: int) -> None:
+    def __init__(
+        self, server: FaultyServer, arguments: list[object], cwd: Path, log: Path, seed: int, most: int = 7
+    ) -> None:
         self.server = server
         self.arguments = arguments
         self.cwd = cwd
         self.log = log
         self.cache = cwd / "cache.sqlite"
         self.random = random.Random(seed)
+        self.most = most  # answers in one session, about
         self.lost = 0
         self.interrupted = 0
 
@@ -52,7 +57,7 @@ class Killer:
         if self.random.random() < 0.25:  # while it starts, or soon after
             time.sleep(self.random.uniform(0.05, 0.9))
         else:
-            more = self.random.randint(1, 7)
+            more = self.random.randint(1, self.most)
             wait_for(lambda: len(self.server.requests) >= before + more or child.poll() is not None)
             time.sleep(self.random.uniform(0.0, 0.03))
         self.interrupted += child.poll() is None
@@ -113,26 +118,30 @@ def test_an_evaluation_killed_twenty_times_loses_nothing(world: Path, tmp_path: 
     assert numbers["accuracy"] == results(tmp_path / "calm")["accuracy"]
 
 
-def test_a_killed_induction_ends_with_the_rubric_of_one_nobody_disturbed(world: Path, tmp_path: Path) -> None:
-    lines = (world / "pairs.jsonl").read_text().splitlines(keepends=True)[:16]
-    (world / "seeds.jsonl").write_text("".join(lines))
+@pytest.mark.parametrize("recipe", [("blind", 10, 2), ("arr", 16, 0)], ids=lambda recipe: str(recipe[0]))
+def test_a_killed_induction_ends_with_the_rubric_of_one_nobody_disturbed(
+    recipe: tuple[str, int, int], world: Path, tmp_path: Path
+) -> None:
+    name, pairs, folds = recipe
     judge = judge_of(world)
     with FaultyServer(judge) as server:
-        arguments: list[object] = ["induce", world / "seeds.jsonl", "--base-url", server.url]
+        arguments: list[object] = ["induce", take(world, pairs, "seeds.jsonl"), "--base-url", server.url]
         arguments += ["--model", judge.model, "--concurrency", IN_FLIGHT, "--out", "rubric.yaml"]
+        arguments += ["--recipe", name, "--folds", folds]
         calm = tmp_path / "calm"
         calm.mkdir()
         done(workbench(*arguments, "--cache", calm / "cache.sqlite", cwd=calm))
         events = next(calm.glob("outputs/*/events.jsonl"))
+        questions = len(asked(server))
         server.requests.clear()
         killed = [*arguments, "--cache", tmp_path / "cache.sqlite"]
         log = tmp_path / events.relative_to(calm)
-        killer = Killer(server, killed, tmp_path, log, seed=1)
+        killer = Killer(server, killed, tmp_path, log, seed=1, most=questions // 4)
         for _ in range(5):
             killer.kill_once()
         assert killer.interrupted >= 4
         killer.end()
-        killer.report("induce", 5)
+        killer.report(f"induce, {name}", 5)
     assert (tmp_path / "rubric.yaml").read_bytes() == (calm / "rubric.yaml").read_bytes()
     assert {step_of(line) for line in records_of(log)} == {step_of(line) for line in records_of(events)}
     assert len(records_of(log)) == len(records_of(events))

@@ -117,7 +117,10 @@ def evaluate(
                 comparisons, chosen, dataset=pairs, rubric=given, out=out, outputs=outputs, client=client,
                 samples=samples, allow_urls=allow_urls,
             )  # fmt: skip
-            _report(run, [*_warnings(run, comparisons, ties), *_about_rubrics(run, given, comparisons)])
+            warnings = [*_warnings(run, comparisons, ties), *_about_rubrics(run, given, comparisons)]
+            if fixed and (partial := fixed.provenance.get("partial")):
+                warnings.append(f"{rubric} is partial: {partial}")
+            _report(run, warnings)
 
     finish(work())
 

@@ -54,7 +54,10 @@ def induce(
         int, typer.Option(min=0, help="Cross-fit in so many parts to say whether the rubric helps; 0 measures nothing.")
     ] = 5,
     criteria_per_pair: Annotated[int, typer.Option(min=1, help="Criteria asked for per seed pair.")] = 5,
-    criteria: Annotated[int | None, typer.Option(min=1, help="blind: most criteria chosen; 8 unless given.")] = None,
+    criteria: Annotated[
+        int | None,
+        typer.Option(min=1, help="blind: most criteria chosen, 8 unless given; all stay where all do better."),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="arr: most verifications per seed pair; 5 unless given.")
     ] = None,
@@ -118,6 +121,12 @@ def induce(
                 seeds, writer, settings, judge=judge, folds=folds, dataset=pairs, out=out, outputs=outputs,
                 allow_urls=allow_urls,
             )  # fmt: skip
+            if failed := induced.rubric.provenance["counts"].get("failed_verdicts"):
+                print(
+                    f"WARNING: {failed:,} of the judge's verdicts failed and had no say: run the same command again to "
+                    "ask only for errors again",
+                    file=sys.stderr,
+                )
             print(f"{induced.rubric.render()}\n\n{induced.summary()}")
 
     finish(work())
