@@ -158,15 +158,15 @@ async def test_what_cannot_be_planned_is_refused_by_name(seeds, unlabelled, mess
 @pytest.mark.parametrize(
     ("label", "criteria", "kinds"),
     [
-        (A, {"asked": A, "made": B}, {"prettier but wrong"}),
-        (B, {"asked": B, "made": A}, {"prettier but wrong"}),
-        (A, {"asked": TIE, "made": A}, {"correct but flawed"}),
-        (A, {"asked": B, "made": A}, {"correct but flawed"}),
-        (A, {"asked": TIE, "made": TIE}, {"subtle"}),
-        (A, {"asked": B, "made": B}, {"against the judge"}),
-        (A, {"asked": A, "made": A}, {"plain"}),
-        (A, {"asked": TIE, "untouched": A, "made": B}, {"over-edited"}),
-        (A, {"asked": A, "untouched": A, "made": TIE}, {"plain"}),
+        (A, {"as-asked": A, "well-made": B}, {"prettier but wrong"}),
+        (B, {"as-asked": B, "well-made": A}, {"prettier but wrong"}),
+        (A, {"as-asked": TIE, "well-made": A}, {"correct but flawed"}),
+        (A, {"as-asked": B, "well-made": A}, {"correct but flawed"}),
+        (A, {"as-asked": TIE, "well-made": TIE}, {"subtle"}),
+        (A, {"as-asked": B, "well-made": B}, {"against the judge"}),
+        (A, {"as-asked": A, "well-made": A}, {"plain"}),
+        (A, {"as-asked": TIE, "untouched": A, "well-made": B}, {"over-edited"}),
+        (A, {"as-asked": A, "untouched": A, "well-made": TIE}, {"plain"}),
     ],
 )
 def test_kinds_of_pairs(label, criteria, kinds):
@@ -177,13 +177,13 @@ def test_kinds_of_pairs(label, criteria, kinds):
 
 def test_a_verdict_that_turns_with_the_order_makes_a_pair_subtle():
     comparison = pair(1)
-    said = {"asked": A, "made": A}
+    said = {"as-asked": A, "well-made": A}
     assert kinds_of(comparison, answers(comparison, {"": A, **said}, {"": B, **said})) == {"subtle"}
 
 
 def test_missing_kinds_are_asked_for_with_their_number():
     seeds = balanced(60)
-    verdicts = [v for c in seeds for v in answers(c, *[{"": c.ranks, "asked": c.ranks, "made": c.ranks}] * 2)]
+    verdicts = [v for c in seeds for v in answers(c, *[{"": c.ranks, "as-asked": c.ranks, "well-made": c.ranks}] * 2)]
     plan = plan_seeds(seeds, Probed(tuple(verdicts)))
     missing = note(plan, "kind: prettier but wrong")
     assert (missing.ok, missing.count, missing.n) == (False, 0, 60)
@@ -195,10 +195,10 @@ def test_missing_kinds_are_asked_for_with_their_number():
 
 def test_disagreement_is_four_p_q_over_all_votes():
     comparison = pair(1, None)
-    agree = {"": A, "asked": A, "made": A}
-    split = {"": A, "asked": A, "made": B}
-    turned = {"": B, "asked": B, "made": B}
-    tied = {"": A, "asked": TIE, "made": TIE}
+    agree = {"": A, "as-asked": A, "well-made": A}
+    split = {"": A, "as-asked": A, "well-made": B}
+    turned = {"": B, "as-asked": B, "well-made": B}
+    tied = {"": A, "as-asked": TIE, "well-made": TIE}
     for forward, reverse, score in (
         (agree, agree, 0),
         (agree, turned, 1),
@@ -206,13 +206,13 @@ def test_disagreement_is_four_p_q_over_all_votes():
         (tied,) * 2 + (0,),
     ):
         assert disagreement(comparison, answers(comparison, forward, reverse)).score == pytest.approx(score)
-    assert disagreement(comparison, answers(comparison, split, split)).why == "'asked' for a, 'made' for b"
+    assert disagreement(comparison, answers(comparison, split, split)).why == "'as-asked' for a, 'well-made' for b"
     assert "turns with the order" in disagreement(comparison, answers(comparison, agree, turned)).why
 
 
 def test_failed_answers_are_no_disagreement_and_are_counted():
     seeds, pool = [pair(1)], [pair(2, None), pair(3, None)]
-    good = {"": A, "asked": A, "made": A}
+    good = {"": A, "as-asked": A, "well-made": A}
     verdicts = [*answers(pool[0], good, "error"), *answers(pool[1], good, good), *answers(seeds[0], "invalid", good)]
     plan = plan_seeds(seeds, Probed(tuple(verdicts)), pool)
     assert [next.pair_id for next in plan.next] == ["p3"]
@@ -221,8 +221,8 @@ def test_failed_answers_are_no_disagreement_and_are_counted():
 
 
 def test_what_to_label_next_is_spread_over_prompts_and_leaves_out_what_is_known():
-    split, turned = {"": A, "asked": A, "made": B}, {"": B, "asked": B, "made": A}
-    mild = {"": A, "asked": A, "made": B}
+    split, turned = {"": A, "as-asked": A, "well-made": B}, {"": B, "as-asked": B, "well-made": A}
+    mild = {"": A, "as-asked": A, "well-made": B}
     pool = [pair(1, None, "cat"), pair(2, None, "cat"), pair(3, None, "dog"), pair(4, None, "owl", (b"x", b"y"))]
     pool += [pair(5, None, "fox")]
     seeds = [pair(6, A, "owl", (b"y", b"x")), pair(7, A, "fox")]
@@ -260,14 +260,16 @@ class ScriptedJudge:
         shown = [part.source for part in request.content if isinstance(part, Picture) and part.source != b"source"]
         if self.failing & set(shown):
             raise NoAnswer("the server went away")
-        ids = re.findall(r"\[(\w+)\]", request.system)
+        ids = re.findall(r"\[([\w-]+)\]", request.system)
         order = sorted(range(len(shown)), key=shown.__getitem__)
         ranks = [order.index(i) + 1 for i in range(len(shown))]
         data = {"reason": "", "criteria": [{"id": id, "rank": ranks} for id in ids], "rank": ranks}
         return Reply(request.answer.parse(data), data, "", key=f"k{len(self.requests)}")
 
 
-@pytest.mark.parametrize(("task", "ids"), [("t2i", ("asked", "made")), ("edit", ("asked", "untouched", "made"))])
+@pytest.mark.parametrize(
+    ("task", "ids"), [("t2i", ("as-asked", "well-made")), ("edit", ("as-asked", "untouched", "well-made"))]
+)
 async def test_the_probe_takes_two_calls_a_pair_and_asks_under_each_criterion(task, ids):
     judge = ScriptedJudge()
     plan = await probe_and_plan([pair(1, task=task), pair(2, B, task=task)], judge, [pair(3, None, task=task)])

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from workbench.evaluation.record import VerdictRecord
-from workbench.induction.selection import Votes, agreement, distinct, fit, select
+from workbench.induction.selection import Votes, agreement, distinct, fit, select, worth_rows
 from workbench.judges.verdict import Verdict
 from workbench.pairs.comparison import Comparison
+from workbench.rubrics.rubric import Criterion, Rubric, Theme
 
 
 def planted(n, weights, *, noise=1.0, seed=0, useless=6):
@@ -117,3 +118,14 @@ def test_votes_average_both_orders_and_leave_out_failed_verdicts():
     votes = Votes.of([pair, other], records, ["c1", "c2"])
     assert votes.rows.tolist() == [[1.0, 0.0], [-0.5, 0.0]]
     assert votes.separates.tolist() == [0.5, 0.0]
+
+
+def test_worth_is_told_beside_each_criterion_and_of_nothing_when_none_was_chosen():
+    found = select(planted(200, (4.0, 3.0)), most=2, seed=0)
+    criteria = (Criterion("c0", "Edges are sharp.", weight=1.2, source="p1, p2"), Criterion("c1", "Colours match."))
+    theme = Theme("", criteria=criteria)
+    rows = worth_rows(Rubric("r", "t2i", (theme,), {"selection": found.to_json()}))
+    assert [row["criterion"] for row in rows] == ["Edges are sharp.", "Colours match."]
+    assert (rows[0]["weight"], rows[0]["seed pairs"], rows[1]["seed pairs"]) == ("1.2", "2", "")
+    assert "[+" in rows[0]["worth"]
+    assert worth_rows(Rubric("r", "t2i", (theme,))) == []

@@ -143,7 +143,7 @@ def test_every_induced_rubric_is_on_disk_with_its_events(executed):
         assert len(rubric.provenance["seed_pairs"]) == 60
         events = list(read_events(folder / "events.jsonl"))
         assert len({event.pair_id for event in events if event.step == "generated"}) == 60
-        assert events[-1].step == "structured"
+        assert events[-1].step == {"arr": "structured", "blind": "kept"}[rubric.provenance["recipe"]]
 
 
 @each(QUICKSTART, JUDGES, JUDGES_OF_EDITS)
@@ -170,10 +170,10 @@ def test_the_quickstart_ends_with_a_paired_comparison(executed):
 
 
 @each(JUDGES, JUDGES_OF_EDITS)
-def test_all_three_judges_are_in_the_figures(executed):
+def test_all_judges_are_in_the_figures(executed):
     names = {trace.get("name") for figure in executed.figures() for trace in figure["data"]}
-    assert {"rubric-free", "induced (arr)"} < names
-    assert len(executed.results()) == 3
+    assert {"rubric-free", "induced (blind)", "induced (arr)"} < names
+    assert len(executed.results()) == 4
 
 
 def test_a_notebook_takes_the_answers_another_one_paid_for(execute):

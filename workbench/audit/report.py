@@ -37,6 +37,16 @@ class Row:
     word: Word
     meaning: str
 
+    def shown(self) -> str:
+        """The number in its unit, with its interval.
+
+        >>> Row("cost", "calls", "count", 1200, None, 0, "ok", "").shown()
+        '1,200'
+        """
+        if self.value is None:
+            return "-"
+        return " ".join(filter(None, (_shown(self.value, self.unit), _interval(self))))
+
 
 @dataclass(frozen=True, slots=True)
 class Audit:
@@ -135,9 +145,12 @@ def worst_candidates(comparisons: Sequence[Comparison]) -> dict[str, int]:
 
 def _lines(row: Row) -> Iterator[str]:
     value = "-" if row.value is None else _shown(row.value, row.unit)
-    interval = f"[{_shown(row.ci95[0], row.unit)}, {_shown(row.ci95[1], row.unit)}]" if row.ci95 else ""
-    yield f"  {row.measure:40}{value:>8}  {interval:<18}{row.n:>7,}  {row.word}"
+    yield f"  {row.measure:40}{value:>8}  {_interval(row):<18}{row.n:>7,}  {row.word}"
     yield f"      {row.meaning}"
+
+
+def _interval(row: Row) -> str:
+    return f"[{_shown(row.ci95[0], row.unit)}, {_shown(row.ci95[1], row.unit)}]" if row.ci95 else ""
 
 
 def _shown(value: float, unit: Unit) -> str:

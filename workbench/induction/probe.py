@@ -52,7 +52,7 @@ class Disagreement:
 
 @cache
 def probe_rubric(task: Task) -> Rubric:
-    """The broad criteria asked about: `asked`, for edits `untouched`, and `made`."""
+    """The broad criteria asked about: `as-asked`, for edits `untouched`, and `well-made`."""
     with as_file(files("workbench.induction").joinpath("probes", f"{task}.yaml")) as path:
         return load_rubric(path)
 
@@ -87,8 +87,8 @@ def kinds_of(comparison: Comparison, verdicts: Sequence[VerdictRecord]) -> froze
 
     With m_c the mean over orders of sign(rank of the loser - rank of the winner) under criterion c, a criterion
     prefers the winner if m_c ≥ 1/2 and the loser if m_c ≤ -1/2:
-    *prettier but wrong*, `asked` prefers the winner and `made` the loser; *correct but flawed*, `made` prefers the
-    winner and `asked` does not; *over-edited*, `untouched` prefers the winner and `asked` does not; *subtle*, no
+    *prettier but wrong*, `as-asked` prefers the winner and `well-made` the loser; *correct but flawed*, `well-made` prefers the
+    winner and `as-asked` does not; *over-edited*, `untouched` prefers the winner and `as-asked` does not; *subtle*, no
     criterion prefers either, or the verdict turns with the order; *against the judge*, criteria prefer the loser only;
     *plain*, none of these.
     """
@@ -96,7 +96,7 @@ def kinds_of(comparison: Comparison, verdicts: Sequence[VerdictRecord]) -> froze
     winner, loser = comparison.ranks.index(min(comparison.ranks)), comparison.ranks.index(max(comparison.ranks))
     voices = _votes(verdicts, winner, loser)
     leaning = {name: _leaning(votes) for name, votes in voices.items()}
-    asked, untouched, made = (leaning.get(name, 0) for name in ("asked", "untouched", "made"))
+    asked, untouched, made = (leaning.get(name, 0) for name in ("as-asked", "untouched", "well-made"))
     by_criteria = {leaning[name] for name in leaning if name}
     kinds: set[PairKind] = set()
     if asked > 0 > made:

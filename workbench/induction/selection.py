@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from workbench.evaluation.record import ORDERS, VerdictRecord, prompt_id
 from workbench.evaluation.statistics import Estimate, mean_difference, proportion
 from workbench.pairs.comparison import Comparison
+from workbench.rubrics.rubric import Rubric
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -165,6 +166,25 @@ def distinct(rows: Floats) -> list[int]:
         if all((rows[:, c] == rows[:, other]).mean() < ALIKE for other in kept):
             kept.append(c)
     return sorted(kept)
+
+
+def worth_rows(rubric: Rubric) -> list[dict[str, str]]:
+    """One row for each criterion of a rubric that was chosen by `select`, as text for a table; else none."""
+    chosen = rubric.provenance.get("selection", {}).get("criteria", {})
+    rows = []
+    for criterion in rubric.enabled_criteria():
+        if found := chosen.get(criterion.id):
+            worth = found["worth"]
+            rows.append(
+                {
+                    "criterion": criterion.text,
+                    "weight": f"{criterion.weight:g}",
+                    "chosen in": f"{found['stability']:.0%} of halves",
+                    "worth": "{value:+.1%} [{ci95[0]:+.1%}, {ci95[1]:+.1%}]".format(**worth) if worth else "",
+                    "seed pairs": str(len(criterion.source.split(", "))) if criterion.source else "",
+                }
+            )
+    return rows
 
 
 def fit(rows: Floats, strengths: Floats, used: Bools) -> Floats:
