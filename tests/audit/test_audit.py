@@ -40,6 +40,13 @@ class Refusing(VlmClient):
         return await super().ask(request)
 
 
+class Silent(VlmClient):
+    """Answers nothing."""
+
+    async def ask(self, request):
+        raise NoAnswer("the server said nothing")
+
+
 def good(count=3):
     sentences = sample_world(WORLD, "t2i").rule.as_rubric_sentences()[:count]
     criteria = tuple(Criterion(f"c{i}", text) for i, text in enumerate(sentences))
@@ -134,6 +141,13 @@ async def test_a_writer_that_refuses_to_paraphrase_leaves_one_row_unmeasured(ser
     assert [row.measure for row in unmeasured] == ["criteria in other words"]
     assert "can't help with that" in unmeasured[0].meaning
     assert unmeasured[0].value is None
+
+
+async def test_verdicts_that_never_came_are_not_called_wrong(served, pairs, tmp_path):
+    found = await audited(client_of(served, tmp_path, Silent), pairs, tmp_path)
+    assert {row.word for row in found.rows if row.unit in ("share", "points")} == {"not measured"}
+    assert "not one verdict came" in found.row("accuracy").meaning
+    assert any("verdicts failed" in note for note in found.notes)
 
 
 async def test_a_rubric_of_one_criterion_has_no_other_order(served, pairs, tmp_path):

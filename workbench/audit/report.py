@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from workbench.audit.measures import estimate, smallest_change
-from workbench.audit.questions import questions
+from workbench.audit.questions import Question, questions
 from workbench.audit.words import Word, meaning
 from workbench.evaluation.table import VerdictTable
 from workbench.pairs.comparison import Comparison
@@ -124,8 +124,7 @@ def measured_rows(
     worst = worst_candidates(comparisons)
     for question in questions(chance):
         unit: Unit = "share" if question.scale == "share" else "points"
-        if absent := [arm for arm in question.arms if arm not in tables]:
-            why = missing.get(absent[0], "it was not judged before the budget ended")
+        if why := _unusable(question, tables, missing):
             yield Row(question.section, question.measure, unit, None, None, 0, "not measured", f"Not measured: {why}.")
             continue
         used = [tables[arm] for arm in question.arms]
@@ -135,6 +134,16 @@ def measured_rows(
         word = question.rule(found)
         sentence = meaning(question.measure, word, smallest_change(values, clusters, question.scale))
         yield Row(question.section, question.measure, unit, found.value, found.ci95, found.n, word, sentence)
+
+
+def _unusable(question: Question, tables: Mapping[str, VerdictTable], missing: Mapping[str, str]) -> str:
+    """Why a question cannot be answered; empty where it can."""
+    for arm in question.arms:
+        if arm not in tables:
+            return missing.get(arm, "it was not judged before the budget ended")
+        if tables[arm].failed.all():
+            return "not one verdict came; read `detail` in the arm's file"
+    return ""
 
 
 def worst_candidates(comparisons: Sequence[Comparison]) -> dict[str, int]:
