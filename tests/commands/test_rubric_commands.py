@@ -9,6 +9,8 @@ import yaml
 
 from workbench.rubrics.files import load_rubric
 from workbench.rubrics.rubric import Rubric
+from workbench.shapes.judge.server import running_server
+from workbench.shapes.judge.settings import perfect
 
 RUBRIC = """\
 schema: workbench.rubric/1
@@ -125,3 +127,14 @@ def test_a_saved_rubric_is_what_was_weighed(command, rubric, world, url):
     assert len(weighed.enabled_criteria()) == 1
     criteria = yaml.safe_load(Path("weighed.yaml").read_text())["themes"][0]["criteria"]
     assert [criterion["id"] for criterion in criteria] == ["there", "colours", "tails", "unused"]
+
+
+def test_a_judge_that_never_answers_weighs_and_audits_nothing(command, rubric, world):
+    with running_server(perfect("t2i").model_copy(update={"refusals": 1.0})) as silent:
+        weighed = command("weigh", rubric, world / "pairs.jsonl", "--base-url", silent, "--out", "weighed.yaml")
+        audited = command("audit", rubric, world / "pairs.jsonl", "--base-url", silent, "--limit", 2, "--repeats", 2)
+    assert weighed.exit_code == audited.exit_code == 1
+    assert "nothing was weighed" in str(weighed.exception)
+    assert not Path("weighed.yaml").exists()
+    assert "nothing was measured" in str(audited.exception)
+    assert "verdicts failed" in audited.stdout

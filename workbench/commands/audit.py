@@ -80,5 +80,9 @@ def audit(
             )
             print(audited.to_text())
             print(f"run folder: {audited.path}")
+            if audited.row("accuracy").value is None:
+                raise ValueError(
+                    f"the rubric's own verdicts all failed, nothing was measured: read {audited.path}/arms"
+                )
 
     finish(work())

@@ -104,6 +104,7 @@ def weigh(
                 print(RankingJudge(client, loaded, criteria=True).estimate(labelled).line(), file=sys.stderr)
             with Progress("weighing", 2 * len(labelled), client.usage) as progress:
                 weighed = await weigh_criteria(loaded, labelled, client, most=most, seed=seed or 0, progress=progress)
+            _check_votes(weighed)
             print(_table(weighed, synthetic=client.endpoint.is_synthetic))
             _save(weighed.rubric, out)
             print(f"rubric: {out}")
@@ -120,6 +121,15 @@ def _check_out(out: Path, parent: "Rubric") -> None:
         raise ValueError(f"--out {out}: a rubric as text holds no weights; name a .yaml file")
     if out.exists() and load_rubric(out).provenance.get("parent", {}).get("hash") != parent.hash:
         raise ValueError(f"--out {out} holds a rubric that was not weighed from {parent.name}; name another file")
+
+
+def _check_votes(weighed: "Weighed") -> None:
+    """Raises `ValueError` where the verdicts tell no criterion from another."""
+    if not any(weighed.agreement.values()) and not any(weighed.separates.values()):
+        raise ValueError(
+            "under no criterion did the judge prefer an image in both orders: its answers failed, or go by the images' "
+            "places; nothing was weighed, look at its answers with `workbench evaluate --criteria`"
+        )
 
 
 def _save(rubric: "Rubric", out: Path) -> None:
