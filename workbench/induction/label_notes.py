@@ -1,23 +1,18 @@
 """What the labels alone say about seed pairs: how many, how varied, how balanced, and where they contradict."""
 
-import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 from workbench.evaluation.record import prompt_id
-from workbench.pairs.comparison import Comparison, ImageSource
-from workbench.pairs.sources import read_bytes
+from workbench.pairs.comparison import Comparison
+from workbench.pairs.content import Content, contradictory
 
 FEWEST = 20
 """Below this, the documentation of Auto-Rubric as Reward wants every criterion reviewed by a person."""
 RECOMMENDED = (50, 100)
 SKEWED = 0.05
 """Exact binomial p below which winners stand in one position too often."""
-
-Content = tuple[str, str, str | None, frozenset[str]]
-"""What is compared, by content: task, prompt, source image, candidates in no order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,46 +31,20 @@ class Note:
     pair_ids: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Hashes:
-    """Content hashes of one comparison's images: files of other names with the same bytes are the same image."""
+def label_notes(comparisons: Sequence[Comparison], shown: Mapping[str, Content]) -> tuple[Note, ...]:
+    """Every check that needs no judge, in the order to read them.
 
-    images: tuple[str, ...]
-    source: str | None
-
-
-def hash_images(comparisons: Sequence[Comparison], *, allow_urls: bool = False) -> dict[str, Hashes]:
-    """The `Hashes` by comparison id; every image is read once. Raises `ImageError` for one that cannot be."""
-    known: dict[ImageSource, str] = {}
-
-    def hashed(source: ImageSource) -> str:
-        if source not in known:
-            known[source] = hashlib.sha256(read_bytes(source, allow_urls=allow_urls)).hexdigest()
-        return known[source]
-
-    return {
-        c.id: Hashes(tuple(map(hashed, c.images)), None if c.source_image is None else hashed(c.source_image))
-        for c in comparisons
-    }
-
-
-def content(comparison: Comparison, hashes: Hashes) -> Content:
-    """What makes two comparisons the same, whatever their ids, labels and order of candidates."""
-    prompt = " ".join(comparison.prompt.casefold().split())
-    return comparison.task, prompt, hashes.source, frozenset(hashes.images)
-
-
-def label_notes(comparisons: Sequence[Comparison], hashes: Mapping[str, Hashes]) -> tuple[Note, ...]:
-    """Every check that needs no judge, in the order to read them; `comparisons` may hold unlabelled ones."""
+    - `comparisons`: labelled or not. - `shown`: their `workbench.pairs.content.contents`.
+    """
     labelled = [c for c in comparisons if c.ranks is not None]
     return (
         _size(labelled),
         *_prompts(labelled),
         *_positions(labelled),
         _ties(labelled),
-        _contradictions(labelled, hashes),
-        _duplicates(comparisons, hashes),
-        _identical(comparisons, hashes),
+        _contradictions(labelled, shown),
+        _duplicates(comparisons, shown),
+        _identical(comparisons, shown),
         _unlabelled(comparisons),
     )
 
@@ -154,24 +123,8 @@ def _ties(labelled: Sequence[Comparison]) -> Note:
     return Note("ties", not tied, len(tied), len(labelled), message, tied)
 
 
-def _contradictions(labelled: Sequence[Comparison], hashes: Mapping[str, Hashes]) -> Note:
-    """The same two images of the same prompt, preferred one way here and the other way there."""
-    preferred: dict[tuple[object, ...], list[str]] = defaultdict(list)
-    for c in labelled:
-        own = hashes[c.id]
-        task, prompt, source, _ = content(c, own)
-        for i, j in combinations(range(len(c.images)), 2):
-            if c.ranks is None or c.ranks[i] == c.ranks[j] or own.images[i] == own.images[j]:
-                continue
-            better, worse = (i, j) if c.ranks[i] < c.ranks[j] else (j, i)
-            preferred[task, prompt, source, own.images[better], own.images[worse]].append(c.id)
-    ids = [
-        id
-        for (task, prompt, source, better, worse), here in preferred.items()
-        if (task, prompt, source, worse, better) in preferred
-        for id in here
-    ]
-    found = tuple(dict.fromkeys(ids))
+def _contradictions(labelled: Sequence[Comparison], shown: Mapping[str, Content]) -> Note:
+    found = contradictory(labelled, shown)
     n = len(labelled)
     message = (
         f"{len(found)} of {n} pairs show the same prompt and images as another with the opposite label: decide which "
@@ -182,15 +135,14 @@ def _contradictions(labelled: Sequence[Comparison], hashes: Mapping[str, Hashes]
     return Note("contradictory labels", not found, len(found), n, message, found)
 
 
-def _duplicates(comparisons: Sequence[Comparison], hashes: Mapping[str, Hashes]) -> Note:
+def _duplicates(comparisons: Sequence[Comparison], shown: Mapping[str, Content]) -> Note:
     """Comparisons of what an earlier one shows already; those of opposite labels are here as well."""
     seen: set[Content] = set()
     repeated = []
     for c in comparisons:
-        key = content(c, hashes[c.id])
-        if key in seen:
+        if shown[c.id].unordered in seen:
             repeated.append(c.id)
-        seen.add(key)
+        seen.add(shown[c.id].unordered)
     n = len(comparisons)
     message = (
         f"{len(repeated)} of {n} pairs show the same prompt and images as an earlier one: keep one of each, or it "
@@ -201,8 +153,8 @@ def _duplicates(comparisons: Sequence[Comparison], hashes: Mapping[str, Hashes])
     return Note("duplicates", not repeated, len(repeated), n, message, tuple(repeated))
 
 
-def _identical(comparisons: Sequence[Comparison], hashes: Mapping[str, Hashes]) -> Note:
-    same = tuple(c.id for c in comparisons if len(set(hashes[c.id].images)) < len(c.images))
+def _identical(comparisons: Sequence[Comparison], shown: Mapping[str, Content]) -> Note:
+    same = tuple(c.id for c in comparisons if len(set(shown[c.id].images)) < len(c.images))
     n = len(comparisons)
     message = (
         f"{len(same)} of {n} pairs hold the same image twice: remove them, no criterion tells their candidates apart."

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from workbench.evaluation.record import VerdictRecord, prompt_id
-from workbench.induction.label_notes import Content, Hashes, Note, content, hash_images, label_notes, strictly_ranked
+from workbench.induction.label_notes import Note, label_notes, strictly_ranked
 from workbench.induction.probe import WANTED, PairKind, Probed, complete, disagreement, kinds_of, probe
 from workbench.pairs.comparison import Comparison, Task
+from workbench.pairs.content import Content, contents
 from workbench.vlm.client import VlmClient
 
 NEXT = 10
@@ -122,13 +123,12 @@ def plan_seeds(
     - `unlabelled`: comparisons without ranks; those among the seeds count too.
     - `count`: most pairs to name. - `allow_urls`: fetch images that are http(s) URLs, to hash them.
 
-    Raises `ValueError` for no pairs, a single image, several tasks, ids used twice and unlabelled pairs with ranks,
-    and `ImageError` for an image that cannot be read.
+    Raises `ValueError` for no pairs, a single image, several tasks, ids used twice and unlabelled pairs with ranks.
     """
     task = check_pools(seeds, unlabelled)
     everything = [*seeds, *unlabelled]
-    hashes = hash_images(everything, allow_urls=allow_urls)
-    notes = [*label_notes(everything, hashes)]
+    shown = contents(everything, allow_urls=allow_urls)
+    notes = [*label_notes(everything, shown)]
     if probed is None:
         return SeedPlan(task, tuple(notes), (), {}, probed=False, synthetic=synthetic)
     verdicts: dict[str, list[VerdictRecord]] = defaultdict(list)
@@ -138,7 +138,7 @@ def plan_seeds(
     kinds = {c.id: kinds_of(c, answered[c.id]) for c in everything if strictly_ranked(c) and c.id in answered}
     notes += _kind_notes(kinds, task)
     notes.append(_probe_note(everything, answered, probed))
-    ranked = _label_next(everything, hashes, answered, count)
+    ranked = _label_next(everything, shown, answered, count)
     return SeedPlan(task, tuple(notes), tuple(ranked), kinds, probed=True, synthetic=synthetic)
 
 
@@ -194,18 +194,18 @@ def _probe_note(
 
 def _label_next(
     everything: Sequence[Comparison],
-    hashes: Mapping[str, Hashes],
+    shown: Mapping[str, Content],
     answered: Mapping[str, Sequence[VerdictRecord]],
     count: int,
 ) -> Iterator[NextPair]:
     """Greedily the pair of the highest value, which falls for every pair of the same prompt labelled or taken."""
     labelled = [c for c in everything if c.ranks is not None]
     of_prompt = Counter(prompt_id(c.prompt) for c in labelled)
-    known: set[Content] = {content(c, hashes[c.id]) for c in labelled}
+    known = {shown[c.id].unordered for c in labelled}
     pool = []
     for c in everything:
-        own = content(c, hashes[c.id])
-        if c.ranks is None and c.id in answered and own not in known and len(set(hashes[c.id].images)) > 1:
+        own = shown[c.id].unordered
+        if c.ranks is None and c.id in answered and own not in known and len(set(own.images)) > 1:
             known.add(own)
             pool.append((c, disagreement(c, answered[c.id])))
     for _ in range(min(count, len(pool))):

@@ -87,10 +87,10 @@ def kinds_of(comparison: Comparison, verdicts: Sequence[VerdictRecord]) -> froze
 
     With m_c the mean over orders of sign(rank of the loser - rank of the winner) under criterion c, a criterion
     prefers the winner if m_c ≥ 1/2 and the loser if m_c ≤ -1/2:
-    *prettier but wrong*, `as-asked` prefers the winner and `well-made` the loser; *correct but flawed*, `well-made` prefers the
-    winner and `as-asked` does not; *over-edited*, `untouched` prefers the winner and `as-asked` does not; *subtle*, no
-    criterion prefers either, or the verdict turns with the order; *against the judge*, criteria prefer the loser only;
-    *plain*, none of these.
+    *prettier but wrong*, `as-asked` prefers the winner and `well-made` the loser; *correct but flawed*, `well-made`
+    prefers the winner and `as-asked` does not; *over-edited*, `untouched` prefers the winner and `as-asked` does not;
+    *subtle*, no criterion prefers either, or the verdict turns with the order; *against the judge*, criteria prefer the
+    loser only; *plain*, none of these.
     """
     assert comparison.ranks is not None
     winner, loser = comparison.ranks.index(min(comparison.ranks)), comparison.ranks.index(max(comparison.ranks))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from workbench.pairs.comparison import Comparison, Task
+from workbench.pairs.content import contents, contradictory
 
 
 class EmptyRubric(ValueError):
@@ -38,18 +39,17 @@ class UsableSeeds:
     aside: Mapping[str, str]
 
 
-def usable_seeds(seeds: Sequence[Comparison]) -> UsableSeeds:
-    """The seeds without ties and without contradictions: equal pictures for one prompt, labelled both ways.
+def usable_seeds(seeds: Sequence[Comparison], *, allow_urls: bool = False) -> UsableSeeds:
+    """The seeds without ties and without those that contradict another: `workbench.pairs.content.contradictory`.
+
+    Every image is read once, to tell the same picture under other names.
 
     Raises `ValueError` when none is left, and as `check_seeds` does.
     """
-    aside = {seed.id: "tied: says nothing about what people prefer" for seed in seeds if _tied(seed)}
-    labels: dict[tuple[object, ...], set[tuple[object, ...]]] = {}
-    for seed in (seed for seed in seeds if seed.id not in aside):
-        labels.setdefault(_shown_to_people(seed), set()).add(_preference(seed))
-    for seed in seeds:
-        if seed.id not in aside and len(labels[_shown_to_people(seed)]) > 1:
-            aside[seed.id] = "contradictory: the same pictures for the same prompt are also labelled the other way"
+    contrary = contradictory(seeds, contents(seeds, allow_urls=allow_urls))
+    why = "contradictory: the same pictures for the same prompt are also labelled the other way"
+    aside = dict.fromkeys(contrary, why)
+    aside |= {seed.id: "tied: says nothing about what people prefer" for seed in seeds if _tied(seed)}
     pairs = tuple(seed for seed in seeds if seed.id not in aside)
     if seeds and not pairs:
         reasons = "; ".join(f"{id}: {why}" for id, why in list(aside.items())[:3])
@@ -61,12 +61,3 @@ def usable_seeds(seeds: Sequence[Comparison]) -> UsableSeeds:
 
 def _tied(seed: Comparison) -> bool:
     return seed.ranks is not None and len(set(seed.ranks)) < len(seed.images)
-
-
-def _shown_to_people(seed: Comparison) -> tuple[object, ...]:
-    return (seed.task, seed.prompt, seed.source_image, tuple(sorted(seed.images, key=str)))
-
-
-def _preference(seed: Comparison) -> tuple[object, ...]:
-    ranks = seed.ranks or ()
-    return tuple(seed.images[i] for i in sorted(range(len(ranks)), key=ranks.__getitem__))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from workbench.pairs.comparison import Comparison, ImageSource
-from workbench.pairs.sources import read_bytes
+from workbench.pairs.content import hash_image
 
 
 def dataset_identity(
@@ -20,20 +20,16 @@ def dataset_identity(
     Tags, image paths and the order of comparisons do not matter; the order of candidates does, ranks refer to it.
     Every image is read once. Raises `ImageError` for one that cannot be.
     """
-    known: dict[str, str] = {}
+    known: dict[ImageSource | None, str | None] = {None: None}
 
-    def hash_image(source: ImageSource | None) -> str | None:
-        if source is None:
-            return None
-        if isinstance(source, bytes):
-            return hashlib.sha256(source).hexdigest()
-        if source not in known:
-            known[source] = hashlib.sha256(read_bytes(source, allow_urls=allow_urls)).hexdigest()
+    def hashed(source: ImageSource | None) -> str | None:
+        if source is not None and source not in known:
+            known[source] = hash_image(source, allow_urls=allow_urls)
         return known[source]
 
     digests, named = [], []
     for c in comparisons:
-        seen = [c.task, c.prompt, [hash_image(i) for i in c.images], hash_image(c.source_image), c.ranks, c.scores]
+        seen = [c.task, c.prompt, [hashed(i) for i in c.images], hashed(c.source_image), c.ranks, c.scores]
         digests.append(hashlib.sha256(json.dumps(seen).encode()).digest())
         named.append(hashlib.sha256(digests[-1] + c.id.encode()).digest())
     name = f"{Path(dataset).parent.name}-{Path(dataset).stem}"
