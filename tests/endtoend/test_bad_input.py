@@ -88,7 +88,7 @@ def test_what_cannot_be_compared_is_refused(spoiled: Path, elsewhere: Path) -> N
     unlabelled = ["induce", take(spoiled, 3, "unlabelled.jsonl", [{}, {"ranks": None}]), *induce]
     tied = ["induce", take(spoiled, 3, "tied.jsonl", [{}, {"ranks": [1, 1]}]), *induce, "--recipe", "arr"]
     results = workbench_each([evaluate(single), evaluate(many), unlabelled, tied], cwd=elsewhere)
-    expected = [("'alone'", "2 to 26 images"), ("'crowd'", "2 to 26 images")]
+    expected = [("alone", "2 to 26 images"), ("crowd", "2 to 26 images")]
     expected += [("t2i-w5-seed-00002", "without ranks"), ("t2i-w5-seed-00002", "with ties")]
     for result, words in zip(results, expected, strict=True):
         told = message(result)

@@ -207,7 +207,7 @@ async def test_what_no_judge_can_decide_is_refused_before_the_first_call(run, tm
     with pytest.raises(ValueError, match="rubric 'edits' is for task edit, the comparisons are of task t2i"):
         await run(pairs(), judge, rubric=RUBRIC)
     single = [Comparison("lonely", "t2i", "x", (b"0",))]
-    with pytest.raises(ValueError, match="1 comparisons have not 2 to 26 images, the first is 'lonely'"):
+    with pytest.raises(ValueError, match="1 of 7 comparisons without 2 to 26 images: lonely"):
         await run(pairs() + single, judge)
     assert judge.asked == []
     assert not (tmp_path / "run").exists()

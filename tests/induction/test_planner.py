@@ -145,7 +145,7 @@ def test_identical_candidates_and_unlabelled_pairs_are_counted():
         ([pair(1), pair(2, task="edit")], [], "several tasks: edit, t2i"),
         ([pair(1)], [pair(1, None)], "ids used more than once: p1"),
         ([pair(1)], [pair(2)], "unlabelled pairs with ranks: p2"),
-        ([pair(1, (1,), images=(b"1",))], [], "a single image: p1"),
+        ([pair(1, (1,), images=(b"1",))], [], "1 of 1 pairs without 2 to 26 images: p1"),
     ],
 )
 async def test_what_cannot_be_planned_is_refused_by_name(seeds, unlabelled, message):

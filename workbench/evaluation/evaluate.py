@@ -10,6 +10,8 @@ from workbench.evaluation.record import VerdictRecord, read_verdicts
 from workbench.evaluation.results import Results, summarise
 from workbench.judges.rubric_source import RubricSource, apart
 from workbench.judges.verdict import Judge
+from workbench.pairs.checks import MOST_CANDIDATES as MOST_CANDIDATES
+from workbench.pairs.checks import check_images, check_task
 from workbench.pairs.comparison import Comparison
 from workbench.pairs.identity import dataset_identity
 from workbench.progress import Progress
@@ -23,9 +25,6 @@ from workbench.vlm.client import VlmClient
 from workbench.vlm.errors import StopRun
 from workbench.vlm.server import look_up
 from workbench.vlm.settings import SYNTHETIC_MODELS
-
-# An outcome names its winner by one letter.
-MOST_CANDIDATES = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,9 @@ async def evaluate(
     and for comparisons no judge can decide.
     """
     fixed, source = apart(rubric)
-    _check(comparisons, fixed)
+    check_images(comparisons)
+    if fixed:
+        check_task(comparisons, fixed.name, fixed.task)
     identity = dataset_identity(dataset, comparisons, allow_urls=allow_urls)
     inputs = {
         "dataset": identity,
@@ -142,20 +143,6 @@ async def _keep_rubrics(run: RunFolder, comparisons: Sequence[Comparison], sourc
             folder.mkdir(exist_ok=True)
             save_rubric(rubric, file)
     return sum(used.get(comparison.id) is None for comparison in comparisons)
-
-
-def _check(comparisons: Sequence[Comparison], rubric: Rubric | None) -> None:
-    odd = [c.id for c in comparisons if not 2 <= len(c.images) <= MOST_CANDIDATES]
-    if odd:
-        raise ValueError(
-            f"{len(odd)} comparisons have not 2 to {MOST_CANDIDATES} images, the first is {odd[0]!r}; a judge compares "
-            "images, leave out records of a single one"
-        )
-    if rubric and (task := next((c.task for c in comparisons if c.task != rubric.task), None)):
-        raise ValueError(
-            f"rubric {rubric.name!r} is for task {rubric.task}, the comparisons are of task {task}; "
-            f"choose a rubric for {task}, or correct the rubric's `task`"
-        )
 
 
 def _server_version(client: VlmClient) -> str | None:

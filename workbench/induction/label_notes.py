@@ -51,7 +51,7 @@ def label_notes(comparisons: Sequence[Comparison], shown: Mapping[str, Content])
 
 def strictly_ranked(comparison: Comparison) -> bool:
     """Whether people ranked the candidates, no two of them alike."""
-    return comparison.ranks is not None and len(set(comparison.ranks)) == len(comparison.images)
+    return comparison.ranks is not None and not comparison.tied
 
 
 def _size(labelled: Sequence[Comparison]) -> Note:

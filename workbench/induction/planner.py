@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from workbench.evaluation.record import VerdictRecord, prompt_id
 from workbench.induction.label_notes import Note, label_notes, strictly_ranked
 from workbench.induction.probe import WANTED, PairKind, Probed, complete, disagreement, kinds_of, probe
+from workbench.pairs.checks import check_images, one_task
 from workbench.pairs.comparison import Comparison, Task
 from workbench.pairs.content import Content, contents
+from workbench.pairs.problems import printable
 from workbench.vlm.client import VlmClient
 
 NEXT = 10
@@ -53,12 +55,12 @@ class SeedPlan:
         """The plan for a terminal; what needs doing is marked."""
         lines = [f"seed pairs ({self.task})", ""]
         for note in self.notes:
-            lines += _wrapped(f"{'  ' if note.ok else '! '}{note.topic:<26}", _plain(note.message) + _some(note))
+            lines += _wrapped(f"{'  ' if note.ok else '! '}{note.topic:<26}", printable(note.message) + _some(note))
         if self.next:
             lines += ["", "label next (how much the judge disagrees with itself, 0 to 1, and why)"]
             for place, pair in enumerate(self.next, start=1):
-                head = f"{place:>3}. {_plain(pair.pair_id)}  {pair.disagreement:.2f}  "
-                lines += _wrapped(head, f"{pair.why}. Prompt: {textwrap.shorten(_plain(pair.prompt), 80)}")
+                head = f"{place:>3}. {printable(pair.pair_id)}  {pair.disagreement:.2f}  "
+                lines += _wrapped(head, f"{pair.why}. Prompt: {textwrap.shorten(printable(pair.prompt), 80)}")
         if self.probed:
             lines += ["", *_wrapped("", self.caveat())]
         return "\n".join(lines)
@@ -123,7 +125,8 @@ def plan_seeds(
     - `unlabelled`: comparisons without ranks; those among the seeds count too.
     - `count`: most pairs to name. - `allow_urls`: fetch images that are http(s) URLs, to hash them.
 
-    Raises `ValueError` for no pairs, a single image, several tasks, ids used twice and unlabelled pairs with ranks.
+    Raises `ValueError` for no pairs, several tasks, pairs no judge can compare, ids used twice and unlabelled pairs
+    with ranks.
     """
     task = check_pools(seeds, unlabelled)
     everything = [*seeds, *unlabelled]
@@ -145,19 +148,13 @@ def plan_seeds(
 def check_pools(seeds: Sequence[Comparison], unlabelled: Sequence[Comparison]) -> Task:
     """The one task of all pairs. Raises `ValueError` as `plan_seeds` does."""
     everything = [*seeds, *unlabelled]
-    if not everything:
-        raise ValueError("no pairs were given: planning needs some, labelled or not")
-    if single := [c.id for c in everything if len(c.images) < 2]:
-        raise ValueError(
-            f"comparisons of a single image: {', '.join(single[:5])}; leave them out, none can be preferred"
-        )
-    if len(tasks := sorted({c.task for c in everything})) > 1:
-        raise ValueError(f"pairs of several tasks: {', '.join(tasks)}; plan for one of them at a time")
+    task = one_task(everything, "pairs")
+    check_images(everything, "pairs")
     if twice := [id for id, times in Counter(c.id for c in everything).items() if times > 1]:
         raise ValueError(f"ids used more than once: {', '.join(twice[:5])}; give every pair its own")
     if ranked := [c.id for c in unlabelled if c.ranks is not None]:
         raise ValueError(f"unlabelled pairs with ranks: {', '.join(ranked[:5])}; put them among the seeds")
-    return everything[0].task
+    return task
 
 
 def _kind_notes(kinds: Mapping[str, frozenset[PairKind]], task: Task) -> Iterator[Note]:
@@ -221,12 +218,7 @@ def _some(note: Note) -> str:
     if note.ok or not note.pair_ids or note.count == note.n:
         return ""
     more = f" and {len(note.pair_ids) - 5} more" if len(note.pair_ids) > 5 else ""
-    return f" ({_plain(', '.join(note.pair_ids[:5]))}{more})"
-
-
-def _plain(text: str) -> str:
-    """Text from a dataset without control characters, which a terminal would obey."""
-    return "".join(char if char.isprintable() else " " for char in text)
+    return f" ({printable(', '.join(note.pair_ids[:5]))}{more})"
 
 
 def _wrapped(head: str, text: str) -> list[str]:

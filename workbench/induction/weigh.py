@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workbench.evaluation.judging import judge_pairs
-from workbench.induction.seeds import check_seeds
 from workbench.induction.selection import SEPARATES, Selection, Votes, select
 from workbench.judges.vlm_judge import RankingJudge
+from workbench.pairs.checks import check_ranked, check_task
 from workbench.pairs.comparison import Comparison
 from workbench.progress import Progress
 from workbench.rubrics.rubric import Rubric, RubricError
@@ -68,11 +68,11 @@ async def weigh(
 
     - `most`: criteria to keep. - `seed`: of the held-out prompts and the random halves.
 
-    Raises `ValueError` for unlabelled or tied pairs and for pairs of another task, `RubricError` for a rubric without
+    Raises `ValueError` for pairs that are unlabelled, tied or of another task, `RubricError` for a rubric without
     an enabled criterion, and `StopRun` when going on is pointless.
     """
-    if (task := check_seeds(pairs)) != rubric.task:
-        raise ValueError(f"rubric {rubric.name!r} is for task {rubric.task}, the pairs are of task {task}")
+    check_ranked(pairs, "pairs")
+    check_task(pairs, rubric.name, rubric.task, "pairs")
     criteria = rubric.enabled_criteria()
     if not criteria:
         raise RubricError(f"rubric {rubric.name} has no enabled criterion: enable one")

@@ -29,3 +29,8 @@ class Comparison:
     ranks: tuple[int, ...] | None = None
     scores: tuple[float, ...] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tied(self) -> bool:
+        """Whether people ranked some candidates equal; False where nobody judged."""
+        return self.ranks is not None and len(set(self.ranks)) < len(self.ranks)

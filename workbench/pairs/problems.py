@@ -15,6 +15,11 @@ def brief(value: object) -> str:
     return text if len(text) <= _BRIEF else text[:_BRIEF] + "..."
 
 
+def printable(text: str) -> str:
+    """Text from a dataset without control characters, which a terminal would obey."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One fault of a dataset file and what to do about it.
