@@ -2,9 +2,10 @@ import json
 
 import pytest
 
-from workbench.evaluation.record import VerdictRecord, is_correct, pairwise_agreement, prompt_id, shown_order
+from workbench.evaluation.record import VerdictRecord, is_correct, pairwise_agreement, shown_order
 from workbench.judges.verdict import Usage, Verdict
 from workbench.pairs.comparison import Comparison
+from workbench.pairs.prompts import prompt_id
 
 
 def pair(ranks: tuple[int, ...] | None, images: int = 2) -> Comparison:

@@ -1,6 +1,5 @@
 """One line of `verdicts.jsonl`: a verdict, the order it was given in, and whether people agree."""
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
 
 from workbench.judges.verdict import Usage, Verdict
 from workbench.pairs.comparison import Comparison
+from workbench.pairs.prompts import prompt_id
 from workbench.runs.lines import read_lines
 from workbench.vlm.json_text import clean_text
 
@@ -151,11 +151,6 @@ def pairwise_agreement(ranks: Sequence[int] | None, label: Sequence[int]) -> flo
     couples = [(i, j) for i in range(len(label)) for j in range(i)]
     same = sum(_sign(ranks[i] - ranks[j]) == _sign(label[i] - label[j]) for i, j in couples)
     return same / len(couples)
-
-
-def prompt_id(prompt: str) -> str:
-    """A short name for a prompt: 16 hex digits of its hash."""
-    return hashlib.blake2b(prompt.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def _dense(ranks: Sequence[int]) -> list[int]:

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from workbench.evaluation.record import prompt_id
 from workbench.pairs.comparison import Comparison
 from workbench.pairs.content import Content, contradictory
+from workbench.pairs.prompts import prompt_id
 
 FEWEST = 20
 """Below this, the documentation of Auto-Rubric as Reward wants every criterion reviewed by a person."""

@@ -5,13 +5,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from workbench.evaluation.record import VerdictRecord, prompt_id
+from workbench.evaluation.record import VerdictRecord
 from workbench.induction.label_notes import Note, label_notes, strictly_ranked
 from workbench.induction.probe import WANTED, PairKind, Probed, complete, disagreement, kinds_of, probe
 from workbench.pairs.checks import check_images, one_task
 from workbench.pairs.comparison import Comparison, Task
 from workbench.pairs.content import Content, contents
 from workbench.pairs.problems import printable
+from workbench.pairs.prompts import prompt_id
 from workbench.vlm.client import VlmClient
 
 NEXT = 10

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from workbench.evaluation.record import prompt_id
 from workbench.judges.verdict import Usage
 from workbench.pairs.comparison import Comparison
+from workbench.pairs.prompts import prompt_id, same_words
 from workbench.rubrics.library import prompt_of
 from workbench.rubrics.lint import alike
 from workbench.rubrics.rubric import Criterion, Rubric, Theme
@@ -87,8 +87,8 @@ class RetrievedRubrics:
 
     def exact_hits(self, comparisons: Sequence[Comparison]) -> int:
         """How many comparisons have a prompt the library was made for; accuracy on them says little of new prompts."""
-        known = {_plain(prompt_of(rubric)) for rubric in self.library}
-        return sum(_plain(comparison.prompt) in known for comparison in comparisons)
+        known = {same_words(prompt_of(rubric)) for rubric in self.library}
+        return sum(same_words(comparison.prompt) in known for comparison in comparisons)
 
     def take_usage(self, comparison: Comparison) -> Usage:
         """Nothing: the library is there already."""
@@ -147,7 +147,3 @@ class _Nearness:
         ]
         # Sums in another order differ in their last digit, which must not decide between equals.
         return [float(value) for value in np.round(np.clip(np.mean(cosines, axis=0), 0, 1), 9)]
-
-
-def _plain(prompt: str) -> str:
-    return " ".join(prompt.lower().split())

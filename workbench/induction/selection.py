@@ -19,9 +19,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from workbench.evaluation.record import ORDERS, VerdictRecord, prompt_id
+from workbench.evaluation.record import ORDERS, VerdictRecord
 from workbench.evaluation.statistics import Estimate, mean_difference, proportion
 from workbench.pairs.comparison import Comparison
+from workbench.pairs.prompts import prompt_id
 from workbench.rubrics.rubric import Rubric
 
 Floats = NDArray[np.float64]

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from workbench.evaluation.record import prompt_id
 from workbench.induction.answers import Criteria, criteria_answer
 from workbench.induction.writing import PACKAGE
 from workbench.judges.exemplars import Exemplar, exemplars_text
@@ -21,6 +20,7 @@ from workbench.judges.messages import prompt_text, show
 from workbench.judges.verdict import Usage, Verdict
 from workbench.judges.vlm_judge import RankingJudge, failed, total_usage, usage_of
 from workbench.pairs.comparison import Comparison, ImageSource, Task
+from workbench.pairs.prompts import prompt_id
 from workbench.rubrics.library import save_library
 from workbench.rubrics.lint import alike, lint_text
 from workbench.rubrics.rubric import Criterion, Rubric, Theme

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from workbench.pairs.comparison import Comparison, ImageSource, Task
+from workbench.pairs.prompts import same_words
 from workbench.pairs.sources import ImageError, read_bytes, shown
 
 
@@ -47,7 +48,7 @@ def contents(comparisons: Sequence[Comparison], *, allow_urls: bool = False) -> 
     return {
         c.id: Content(
             c.task,
-            " ".join(c.prompt.casefold().split()),
+            same_words(c.prompt),
             None if c.source_image is None else known_as(c.source_image),
             tuple(map(known_as, c.images)),
         )

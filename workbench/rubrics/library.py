@@ -1,9 +1,9 @@
 """A library of rubrics: a folder of rubric files, each made for the prompt in its `provenance.prompt`."""
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from workbench.pairs.prompts import prompt_id
 from workbench.rubrics.files import load_rubric, save_rubric
 from workbench.rubrics.rubric import Rubric, RubricError
 
@@ -50,8 +50,7 @@ def save_library(rubrics: Iterable[Rubric], folder: str | Path) -> None:
 
 def file_name(prompt: str, rubric_hash: str) -> str:
     """What the file of a prompt's rubric is called; prompts are not trusted to be file names."""
-    digest = hashlib.blake2b(prompt.encode("utf-8", "replace"), digest_size=8).hexdigest()
-    return f"{digest}-{rubric_hash[:12]}.yaml"
+    return f"{prompt_id(prompt)}-{rubric_hash[:12]}.yaml"
 
 
 def prompt_of(rubric: Rubric) -> str:
