@@ -174,11 +174,14 @@ def test_events_survive_a_torn_line_and_are_not_written_twice(tmp_path):
     assert next(read_events(path)) == first
 
 
-def test_a_failed_step_is_recorded_again_when_it_fails_again(tmp_path):
+def test_what_went_differently_when_asked_again_is_another_event_and_the_last_counts(tmp_path):
     path = tmp_path / "events.jsonl"
-    for _ in range(2):
-        EventLog(path).record(Event("s1", "failed", detail="timeout"))
-    assert len(list(read_events(path))) == 2
+    for detail in ("timeout", "timeout", "refused"):
+        EventLog(path).record(Event("s1", "failed", detail=detail))
+    EventLog(path).record(Event("", "selected", 1, ("old",)))
+    EventLog(path).record(Event("", "selected", 1, ("new",), cached=True))
+    EventLog(path).record(Event("", "selected", 1, ("new",)))
+    assert [event.detail or event.rubrics[0] for event in read_events(path)] == ["timeout", "refused", "old", "new"]
 
 
 @pytest.mark.parametrize(

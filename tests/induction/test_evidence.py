@@ -16,6 +16,7 @@ from workbench.shapes.judge.server import running_server
 from workbench.shapes.judge.settings import JudgeSettings, perfect
 from workbench.shapes.world import make_world
 from workbench.vlm.client import VlmClient
+from workbench.vlm.errors import NoAnswer
 from workbench.vlm.settings import Endpoint
 
 PAIRS = 60
@@ -67,7 +68,7 @@ async def test_a_judge_that_ignores_rubrics_is_undecided_and_is_said_to_ignore_t
     assert evidence.verdict == "undecided"
     assert evidence.gain.value == 0
     assert evidence.changed == 0
-    assert "100% of the verdicts are the same: this judge may ignore rubrics" in evidence.sentence()
+    assert "100% of the verdicts are the same with and without it: this judge may ignore rubrics" in evidence.sentence()
 
 
 async def test_a_rubric_that_misleads_is_said_to_hurt(measured):
@@ -126,12 +127,36 @@ async def test_pairs_a_recipe_sets_aside_do_not_water_the_gain_down(measured, wo
     assert watered.gain == clean.gain
 
 
+class Failing(VlmClient):
+    """A client whose judge fails under a rubric on some pairs."""
+
+    async def ask(self, request):
+        pictures = [part.source for part in request.content if not isinstance(part, str)]
+        if "<rubric>" in request.system and sum(map(ord, str(min(pictures)))) % 4:
+            raise NoAnswer("the server answered 500 six times")
+        return await super().ask(request)
+
+
+async def test_a_server_that_fails_under_the_rubric_does_not_make_the_rubric_hurt(world):
+    async def recipe(part):
+        return rubric("The picture shows what the prompt asks for.")
+
+    judge = perfect("t2i")
+    with running_server(judge) as url:
+        async with Failing(Endpoint(url, judge.model_id), cache=None) as client:
+            evidence = await cross_fit(load(world / "pairs.jsonl"), recipe, client)
+    assert evidence.failed > 10
+    assert evidence.gain.verdict == "worse"  # with every failure counted as wrong
+    assert evidence.verdict == "undecided"
+    assert f"{evidence.failed} verdicts failed and count as not right" in evidence.sentence()
+
+
 async def test_two_pairs_are_undecided_and_no_gain_could_have_been_shown(measured, world):
     seeds = load(world / "pairs.jsonl")
     pair = next(each for each in seeds if each.prompt != seeds[0].prompt)
     evidence = await measured(blind, JudgeSettings.load(world), seeds=[seeds[0], pair])
     assert evidence.verdict == "undecided"
-    assert "no gain" in evidence.sentence()
+    assert "so few pairs cannot show any gain" in evidence.sentence()
 
 
 def test_intervals_are_widened_for_what_overlapping_seeds_share():

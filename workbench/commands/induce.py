@@ -140,13 +140,9 @@ def _refuse_others(recipe: str, others: Mapping[str, int | None]) -> None:
 
 def _most_calls(settings: "RecipeSettings", seeds: "Sequence[Comparison]", folds: int) -> str:
     """The most calls of the rubric and of its evidence, as a line."""
-    import numpy as np
+    from workbench.induction.evidence import most_calls
 
-    from workbench.induction.evidence import deal
-
-    parts = deal(seeds, folds, np.random.default_rng(0)) if folds else []
     line = f"at most {settings.most_calls(len(seeds)):,} calls for the rubric"
-    if len(parts) > 1:
-        evidence = sum(settings.most_calls(len(seeds) - len(part)) for part in parts) + 4 * len(seeds)
+    if folds and (evidence := most_calls(seeds, settings.most_calls, folds=folds)):
         line += f" and {evidence:,} for its evidence (--folds {folds})"
     return f"{line}; less what is cached, more for answers asked for twice"

@@ -9,9 +9,10 @@ result is an error. More than 100 seed pairs are all used; the published coding-
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from workbench.induction.answers import Group
+from workbench.induction.errors import PartialRubric
 from workbench.induction.events import Event
 from workbench.induction.seeds import EmptyRubric, check_seeds
 from workbench.induction.writing import PACKAGE, Writer, numbered, ranks_text, themes_of
@@ -44,6 +45,8 @@ class ArrSettings:
     description: str = ""
     exemplars: tuple[Exemplar, ...] = ()
 
+    recipe: ClassVar[str] = "arr"
+
     def __post_init__(self) -> None:
         for name, least in (("criteria_per_pair", 1), ("max_epochs", 1), ("themes", 0)):
             if getattr(self, name) < least:
@@ -56,6 +59,23 @@ class ArrSettings:
     def most_calls(self, pairs: int) -> int:
         """The most calls `pairs` seed pairs can take: 1 + 2 `max_epochs` - 1 each, and one to structure."""
         return pairs * 2 * self.max_epochs + (self.themes > 0)
+
+    def steps(self, pairs: int) -> int:
+        """Steps of progress: a seed pair each."""
+        return pairs
+
+    async def induce(
+        self,
+        seeds: Sequence[Comparison],
+        writer: VlmClient,
+        judge: VlmClient,
+        *,
+        name: str,
+        record: Callable[[Event], None],
+        progress: Progress | None = None,
+    ) -> Rubric:
+        """`induce_arr` with these settings; one model writes and verifies, the judge has no say."""
+        return await induce_arr(seeds, writer, self, name=name, record=record, progress=progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +101,9 @@ async def induce_arr(
 
     - `record`: called with every step as it happens.
 
-    A budget that ends half-way leaves what survived by then, unsorted, and `provenance["partial"]` says so. Raises
-    `ValueError` for unlabelled seeds or mixed tasks, `EmptyRubric` when nothing survives, and
-    `workbench.vlm.errors.StopRun` when going on is pointless; everything answered so far is in the client's cache.
+    Raises `ValueError` for unlabelled seeds or mixed tasks, `EmptyRubric` when nothing survives, `PartialRubric` with
+    what survived, unsorted, when the budget ends half-way, and another `workbench.vlm.errors.StopRun` when going on is
+    pointless; everything answered so far is in the client's cache.
     """
     task = check_seeds(seeds)
     recipe = _Recipe(client, settings, task, record)
@@ -110,8 +130,8 @@ async def induce_arr(
         "failed": failed,
         "criteria_before_structuring": sum(len(outcome.criteria) for outcome in kept),
     }
-    provenance = {
-        "recipe": "arr",
+    provenance: dict[str, Any] = {
+        "recipe": settings.recipe,
         "seed_pairs": [seed.id for seed in seeds],
         "settings": settings.to_json(),
         "writer": client.identity(),
@@ -119,13 +139,16 @@ async def induce_arr(
     }
     if recipe.structuring_failed:
         provenance["structuring_failed"] = recipe.structuring_failed
-    if recipe.spent:
-        provenance["partial"] = f"{recipe.spent}; not done: other seed pairs, or sorting what they gave"
     sources: dict[str, list[str]] = {}
     for outcome in kept:
         for text in outcome.criteria:
             sources.setdefault(text, []).append(outcome.pair_id)
-    return Rubric(name=name, task=task, themes=themes_of(groups, sources), provenance=provenance)
+    if recipe.spent:
+        provenance["partial"] = f"{recipe.spent}; not done: other seed pairs, or sorting what they gave"
+    rubric = Rubric(name=name, task=task, themes=themes_of(groups, sources), provenance=provenance)
+    if recipe.spent:
+        raise PartialRubric(provenance["partial"], rubric) from recipe.spent
+    return rubric
 
 
 class _Recipe:

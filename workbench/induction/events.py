@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
@@ -40,28 +40,27 @@ class Event:
     keys: tuple[str, ...] = ()
     schema: Literal["workbench.event/1"] = "workbench.event/1"
 
-    @property
-    def identity(self) -> tuple[str, str, int, tuple[str, ...]]:
-        """What makes two events the same step."""
-        return (self.pair_id, self.step, self.epoch, self.rubrics if self.step == "screened" else ())
-
 
 _ADAPTER = TypeAdapter(Event)
 
 
 class EventLog:
-    """A log of events; a step already in it is not written again, so a resumed run continues it."""
+    """A log of events; one already in it is not written again, so a resumed run continues it.
+
+    Of two about the same step the last counts: asked again, a judge that failed may answer.
+    """
 
     def __init__(self, path: Path) -> None:
         self._lines = LineLog(path)
-        self._seen = {event.identity for event in read_events(path) if event.step != "failed"}
+        self._seen = {replace(event, cached=False) for event in read_events(path)}
 
     def record(self, event: Event) -> None:
         """Append one event; it has reached the operating system when this returns. Raises `StorageError`."""
-        if event.identity not in self._seen:
+        told = replace(event, cached=False)  # the same step, whether its answer was paid for now or before
+        if told not in self._seen:
             line = json.dumps(asdict(event), ensure_ascii=False) + "\n"
             self._lines.append(line.encode("utf-8", "replace"))
-            self._seen.add(event.identity)
+            self._seen.add(told)
 
     def __enter__(self) -> Self:
         return self

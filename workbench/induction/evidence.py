@@ -1,7 +1,7 @@
 """Does a recipe make this judge better? Cross-fitting answers from the seed pairs alone."""
 
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -11,18 +11,20 @@ from workbench.evaluation.compare import JudgedRun, compare_runs
 from workbench.evaluation.judging import judge_pairs
 from workbench.evaluation.record import VerdictRecord
 from workbench.evaluation.statistics import Difference, paired_difference
+from workbench.induction.errors import SilentJudge
 from workbench.induction.seeds import EmptyRubric, usable_seeds
 from workbench.judges.vlm_judge import RankingJudge
 from workbench.pairs.comparison import Comparison
 from workbench.progress import Progress
 from workbench.rubrics.rubric import Rubric
 from workbench.vlm.client import VlmClient
+from workbench.vlm.errors import BudgetSpent
 from workbench.vlm.tasks import gather_or_stop
 
-Finding = Literal["helps", "hurts", "undecided"]
 Recipe = Callable[[Sequence[Comparison]], Awaitable[Rubric]]
 
-VERDICTS: Mapping[str, Finding] = {"better": "helps", "worse": "hurts", "undecided": "undecided"}
+Answer = Literal["helps", "hurts", "undecided"]
+ANSWERS: Mapping[str, Answer] = {"better": "helps", "worse": "hurts", "undecided": "undecided"}
 IGNORES = 0.02
 """A judge that changes a smaller share of its verdicts for a rubric pays it no attention."""
 
@@ -31,26 +33,32 @@ IGNORES = 0.02
 class Evidence:
     """What rubrics of one recipe did to a judge on seed pairs they were not induced from.
 
-    - `verdict`: from the 95% interval of `gain`: `undecided` where it holds 0.
     - `gain`: paired change of mean accuracy over both orders, with the rubric minus without; its interval is widened
       for what rubrics of overlapping seeds share (`widened`).
-    - `position_bias`: the same for position bias.
-    - `changed`: share of the verdicts that are another with the rubric.
+    - `gain_of_valid`: the same over the pairs on which no verdict failed. - `position_bias`: the same for that.
+    - `changed`: share of the verdicts that are another with the rubric. - `failed`: verdicts, of both judges, that
+      never came or broke the format; they count as not right.
     - `folds`: how often the recipe ran, each time without one part of the prompts; 0 where there were too few.
     - `empty_folds`: runs that left no criterion; their pairs count as judged without a rubric.
     """
 
-    verdict: Finding
     gain: Difference
+    gain_of_valid: Difference
     position_bias: Difference
     changed: float | None
+    failed: int
     folds: int
     empty_folds: int
     synthetic: bool
 
+    @property
+    def verdict(self) -> Answer:
+        """From the 95% interval of `gain`: `undecided` where it holds 0, or where failed verdicts decide."""
+        return ANSWERS[self.gain.verdict] if self.gain.verdict == self.gain_of_valid.verdict else "undecided"
+
     def to_json(self) -> dict[str, Any]:
         """The evidence as it stands in a rubric's provenance."""
-        return asdict(self)
+        return {"verdict": self.verdict, **asdict(self)}
 
     def sentence(self) -> str:
         """What the numbers allow one to say."""
@@ -58,14 +66,18 @@ class Evidence:
             return "undecided: to measure anything takes seed pairs of two prompts at least"
         low, high = self.gain.ci95
         least = self.gain.smallest_detectable
-        seen = "no gain" if least is None else f"a gain of {least * 100:.1f}"
         parts = [
             f"{self.verdict}: {self.gain.value * 100:+.1f} points of mean accuracy against no rubric (95% interval "
             f"{low * 100:+.1f} to {high * 100:+.1f}), on {self.gain.n} seed pairs judged by rubrics of other prompts",
-            f"so many pairs could have shown {seen}",
+            "so few pairs cannot show any gain"
+            if least is None
+            else f"so many pairs could have shown a gain of {least * 100:.1f}",
         ]
         if self.changed is not None and self.changed < IGNORES:
-            parts.append(f"{1 - self.changed:.0%} of the verdicts are the same: this judge may ignore rubrics")
+            same = f"{1 - self.changed:.0%} of the verdicts are the same with and without it"
+            parts.append(f"{same}: this judge may ignore rubrics, or decide like that anyway")
+        if self.failed:
+            parts.append(f"{self.failed:,} verdicts failed and count as not right")
         return "; ".join(parts) + (" (synthetic)" if self.synthetic else "")
 
 
@@ -92,35 +104,51 @@ async def cross_fit(
     synthetic = judge.endpoint.is_synthetic
     if len(parts) < 2:
         nothing = paired_difference([], [], [])
-        return Evidence("undecided", nothing, nothing, None, 0, 0, synthetic)
+        return Evidence(nothing, nothing, nothing, None, 0, 0, 0, synthetic)
     free, concurrency = RankingJudge(judge), judge.limits.concurrency
     empty: list[int] = []
+    spent: list[BudgetSpent] = []
 
     async def fold(number: int, part: Sequence[Comparison]) -> list[VerdictRecord]:
         held_out = {pair.id for pair in part}
         try:
             fitted = RankingJudge(judge, await recipe([pair for pair in seeds if pair.id not in held_out]))
-        except EmptyRubric:
+        except (EmptyRubric, SilentJudge):
             empty.append(number)
             fitted = free
+        except BudgetSpent as error:  # other folds' answers in flight are paid for, so they are waited for
+            spent.append(error)
+            return []
         return await judge_pairs(part, fitted, concurrency=concurrency, progress=progress)
 
     before = await judge_pairs(seeds, free, concurrency=concurrency, progress=progress)
     judged = await gather_or_stop(fold(number, part) for number, part in enumerate(parts))
+    if spent:
+        raise spent[0]
     after = [record for records in judged for record in records]
-    compared = compare_runs(JudgedRun.of("without", "seeds", before), JudgedRun.of("with", "seeds", after))
-    gain = widened(compared.differences["mean"], len(parts))
+    failed = [record for record in (*before, *after) if record.ranks is None]
+    compared, valid = _compared(before, after), _compared(before, after, without={each.pair_id for each in failed})
     outcomes = {record.key: record.outcome for record in before}
-    changed = sum(outcomes[record.key] != record.outcome for record in after)
     return Evidence(
-        verdict=VERDICTS[gain.verdict],
-        gain=gain,
-        position_bias=widened(compared.differences["position_bias"], len(parts), limit=2.0),
-        changed=changed / len(after),
+        gain=widened(compared["mean"], len(parts)),
+        gain_of_valid=widened(valid["mean"], len(parts)),
+        position_bias=widened(compared["position_bias"], len(parts), limit=2.0),
+        changed=sum(outcomes[record.key] != record.outcome for record in after) / len(after),
+        failed=len(failed),
         folds=len(parts),
         empty_folds=len(empty),
         synthetic=synthetic,
     )
+
+
+def _compared(
+    before: Sequence[VerdictRecord], after: Sequence[VerdictRecord], without: Collection[str] = ()
+) -> Mapping[str, Difference]:
+    left = [[record for record in records if record.pair_id not in without] for records in (before, after)]
+    if not left[0]:
+        nothing = paired_difference([], [], [])
+        return {"mean": nothing, "position_bias": nothing}
+    return compare_runs(JudgedRun.of("without", "seeds", left[0]), JudgedRun.of("with", "seeds", left[1])).differences
 
 
 def widened(difference: Difference, folds: int, *, limit: float = 1.0) -> Difference:
@@ -144,6 +172,18 @@ def widened(difference: Difference, folds: int, *, limit: float = 1.0) -> Differ
         p_mcnemar=None,
         bootstrap95=None,
     )
+
+
+def most_calls(
+    seeds: Sequence[Comparison], recipe_calls: Callable[[int], int], *, folds: int = 5, seed: int = 0
+) -> int:
+    """The most questions a cross-fit takes: the recipe's for every fold, and four verdicts a pair.
+
+    - `recipe_calls`: how many a recipe takes for so many seeds.
+    """
+    usable = usable_seeds(seeds).pairs
+    parts = deal(usable, folds, np.random.default_rng(seed))
+    return sum(recipe_calls(len(usable) - len(part)) for part in parts) + 4 * len(usable) if len(parts) > 1 else 0
 
 
 def deal(seeds: Sequence[Comparison], folds: int, generator: np.random.Generator) -> list[list[Comparison]]:

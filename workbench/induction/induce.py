@@ -1,13 +1,14 @@
 """Running an induction into a run folder: its events, its rubric, the evidence for it, what it took."""
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from workbench.induction.arr import ArrSettings, induce_arr
-from workbench.induction.blind import BlindSettings, induce_blind
+from workbench.induction.arr import ArrSettings
+from workbench.induction.blind import BlindSettings
+from workbench.induction.errors import PartialRubric
 from workbench.induction.events import Event, EventLog
 from workbench.induction.evidence import Evidence, cross_fit
 from workbench.pairs.comparison import Comparison
@@ -70,9 +71,10 @@ async def induce(
     - `folds`: of the cross-fit that says whether the recipe makes the judge better; 0 leaves it out.
     - `allow_urls`: fetch images that are http(s) URLs, to hash them.
 
-    A killed run resumes: answers come from the client's cache, and events already on disk are not written again. A
-    budget that ends half-way is raised as `BudgetSpent` once the rubric so far, marked `partial` in its provenance, is
-    written. Raises as the recipe does, and `ValueError` for an `out` that is no rubric file.
+    A killed run resumes: answers come from the client's cache, and events already on disk are not written again. Until
+    all is done the rubric says under `partial` in its provenance what is not; a budget that ends half-way is raised as
+    `BudgetSpent` once the rubric so far is written. Raises as the recipe does, and `ValueError` for an `out` that is no
+    rubric file.
     """
     if out:
         check_rubric_path(out)
@@ -80,48 +82,44 @@ async def induce(
         raise ValueError(f"folds={folds} must be 0 (no evidence), or 2 and more")
     judge = judge or client
     identity = dataset_identity(dataset, seeds, allow_urls=allow_urls)
-    recipe = "arr" if isinstance(settings, ArrSettings) else "blind"
     inputs = {
         "dataset": identity,
-        "recipe": recipe,
+        "recipe": settings.recipe,
         "settings": settings.to_json(),
         "writer": client.identity(),
         "judge": judge.identity(),
         "folds": folds,
     }
-    path = Path(outputs) / run_id("induce", (identity["name"], recipe), inputs)
+    path = Path(outputs) / run_id("induce", (identity["name"], settings.recipe), inputs)
+    name = out.stem if out else f"{identity['name']}-{settings.recipe}"
     clients = {id(each): each for each in (client, judge)}.values()
     before = [(each.usage.calls, each.usage.cached) for each in clients]
     evidence = None
     with RunFolder.open(path, inputs, kind="induce", parameters={"dataset_file": dataset}) as run:
-        destination = _Destination(path / RUBRIC_FILE, out)
-        name = out.stem if out else f"{identity['name']}-{recipe}"
-        total = _steps(settings, len(seeds), folds)
-        with EventLog(path / "events.jsonl") as log, Progress("inducing", total, client.usage) as progress:
-            rubric = await _induce(seeds, client, judge, settings, name, log.record, progress)
-            rubric = replace(rubric, provenance={**rubric.provenance, "dataset": identity})
-            destination.save(rubric)
-            run.record(counts=_counts(rubric), facts={"rubric": {"name": rubric.name, "hash": rubric.hash}})
-            if partial := rubric.provenance.get("partial"):
-                raise BudgetSpent(f"{partial}. A partial rubric, marked so, is in {destination.shown}")
+        destination = _Destination(path / RUBRIC_FILE, out, {"dataset": identity})
+        steps = settings.steps(len(seeds)) * max(1, folds) + (4 * len(seeds) if folds else 0)
+        with EventLog(path / "events.jsonl") as log, Progress("inducing", steps, client.usage) as progress:
+            try:
+                rubric = await settings.induce(seeds, client, judge, name=name, record=log.record, progress=progress)
+            except PartialRubric as partial:
+                destination.save(partial.rubric)
+                raise BudgetSpent(f"{partial}. A partial rubric, marked so, is in {destination.shown}") from partial
+            destination.save(rubric, measured=not folds)
+            run.record(counts=rubric.provenance["counts"], facts={"rubric": {"name": rubric.name, "hash": rubric.hash}})
             if folds:
 
                 async def without(part: Sequence[Comparison]) -> Rubric:
-                    part_rubric = await _induce(part, client, judge, settings, name, _unrecorded, progress)
-                    if stopped := part_rubric.provenance.get("partial"):
-                        raise BudgetSpent(str(stopped))
-                    return part_rubric
+                    own = _without_exemplars_of(seeds, part, settings)
+                    return await own.induce(part, client, judge, name=name, record=_unrecorded, progress=progress)
 
                 try:
                     evidence = await cross_fit(seeds, without, judge, folds=folds, progress=progress)
                 except BudgetSpent as spent:
-                    unmeasured = {**rubric.provenance, "partial": f"{spent}; not done: the cross-fit"}
-                    destination.save(replace(rubric, provenance=unmeasured))
                     raise BudgetSpent(
                         f"{spent}. The rubric is in {destination.shown}, whether it helps was not measured"
                     ) from spent
                 rubric = replace(rubric, provenance={**rubric.provenance, "evidence": evidence.to_json()})
-                destination.save(rubric)
+                destination.save(rubric, measured=True)
                 run.record(facts={"evidence": evidence.sentence()})
             progress.total = progress.done  # there were fewer revisions than there might have been
     calls = sum(each.usage.calls - sent for each, (sent, _) in zip(clients, before, strict=True))
@@ -129,34 +127,30 @@ async def induce(
     return Induced(path, rubric, evidence, calls, cached)
 
 
-async def _induce(
-    seeds: Sequence[Comparison],
-    client: VlmClient,
-    judge: VlmClient,
-    settings: RecipeSettings,
-    name: str,
-    record: Callable[[Event], None],
-    progress: Progress,
-) -> Rubric:
-    if isinstance(settings, ArrSettings):
-        return await induce_arr(seeds, client, settings, name=name, record=record, progress=progress)
-    return await induce_blind(seeds, client, judge, settings, name=name, record=record, progress=progress)
-
-
 class _Destination:
     """Where a rubric is written: the run folder, and the user's own file, unless that holds something else."""
 
-    def __init__(self, own: Path, out: Path | None) -> None:
+    def __init__(self, own: Path, out: Path | None, provenance: Mapping[str, Any]) -> None:
         self.own = own
         self.out = out
-        self._ours = {load_rubric(own).hash} if own.exists() else set()
+        self.provenance = provenance
+        self._before = load_rubric(own) if own.exists() else None
+        self._ours = {self._before.hash} if self._before else set()
 
     @property
     def shown(self) -> Path:
         return self.out or self.own
 
-    def save(self, rubric: Rubric) -> None:
-        """Write the rubric; raises `ValueError` where `out` holds another one, such as one edited by hand."""
+    def save(self, rubric: Rubric, *, measured: bool = True) -> None:
+        """Write the rubric; one whose evidence is yet to come says so, or keeps what an earlier session found.
+
+        Raises `ValueError` where `out` holds another one, such as one edited by hand.
+        """
+        said = {**rubric.provenance, **self.provenance}
+        if not measured:
+            known = self._before.provenance if self._before and self._before.hash == rubric.hash else {}
+            said |= {"evidence": known["evidence"]} if "evidence" in known else {"partial": "not done: the cross-fit"}
+        rubric = replace(rubric, provenance=said)
         self._ours.add(rubric.hash)
         foreign = self.out is not None and self.out.exists() and load_rubric(self.out).hash not in self._ours
         if self.out and not foreign:
@@ -169,10 +163,12 @@ class _Destination:
             )
 
 
-def _steps(settings: RecipeSettings, seeds: int, folds: int) -> int:
-    """Steps of progress: pairs written about and verdicts asked for, roughly, of the recipe and its cross-fit."""
-    each = 1.0 if isinstance(settings, ArrSettings) else 17 / 3
-    return round(each * seeds * max(1, folds)) + (4 * seeds if folds else 0)
+def _without_exemplars_of(
+    seeds: Sequence[Comparison], part: Sequence[Comparison], settings: RecipeSettings
+) -> RecipeSettings:
+    """Settings for a part of the seeds: an exemplar that tells the label of a pair left out would spoil the test."""
+    left_out = {seed.prompt for seed in seeds} - {seed.prompt for seed in part}
+    return replace(settings, exemplars=tuple(e for e in settings.exemplars if e.prompt not in left_out))
 
 
 def _counts(rubric: Rubric) -> Mapping[str, int]:
@@ -208,4 +204,6 @@ def _blind_summary(rubric: Rubric) -> str:
         text += f" {aside} seed pairs were set aside (tied or contradictory)."
     if failed := counts.get("failed"):
         text += f" {failed} questions to the writer had no usable answer."
+    if counts.get("not_ordered"):
+        text += " Sorting them into themes failed."
     return text

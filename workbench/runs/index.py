@@ -73,5 +73,7 @@ def _numbers(results: dict[str, Any]) -> dict[str, Any]:
 
 
 def _name(part: Any) -> str | None:
-    """`inputs` name their parts as `{"name": ...}`, or plainly."""
-    return str(part["name"]) if isinstance(part, dict) and "name" in part else None if part is None else str(part)
+    """`inputs` name their parts as `{"name": ...}`, or plainly; the judge of an induction has only its model."""
+    if isinstance(part, dict):
+        return part.get("name")
+    return None if part is None else str(part)
