@@ -76,9 +76,9 @@ class Votes:
         prompts = np.array([codes.index(prompt_id(comparison.prompt)) for comparison in comparisons], dtype=np.int64)
         return cls(tuple(ids), rows, prompts, same.mean(axis=0) if len(same) else np.zeros(len(ids)))
 
-    def of_criteria(self, kept: Sequence[int]) -> "Votes":
-        """The same pairs under fewer criteria."""
-        return Votes(tuple(self.ids[c] for c in kept), self.rows[:, kept], self.prompts, self.separates[kept])
+    def of_pairs(self, kept: Bools) -> "Votes":
+        """Fewer pairs under the same criteria."""
+        return Votes(self.ids, self.rows[kept], self.prompts[kept], self.separates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,10 @@ class Selection:
 
     - `weights`: by criterion id, above 0, mean 1, the weightiest first.
     - `stability`: share of random halves of the prompts in which each criterion was chosen.
-    - `worth`: what leaving a criterion out costs the weighted vote in agreement with people, on pairs not fitted to.
-    - `accuracy`: that vote's agreement on such pairs. - `strength`: of the penalty; None where too few prompts
-      allowed no choice, and every criterion that agrees with people more often than not is kept.
+    - `accuracy`: how often a weighted vote chosen and fitted on other prompts agrees with people.
+    - `worth`: what that vote loses where it is denied a criterion.
+    - `strength`: of the penalty; None where too few prompts allowed no choice, and every criterion that agrees with
+      people more often than not is kept.
     """
 
     weights: Mapping[str, float]
@@ -127,37 +128,69 @@ def select(votes: Votes, *, most: int, seed: int) -> Selection:
     """Choose at most `most` criteria and their weights; always at least one.
 
     - `seed`: of the folds and the random halves.
+
+    The choice is made again without each of `FOLDS` parts of the prompts, and that part says what it is worth. Criteria
+    that were written with these very labels in view flatter it still; only other pairs do not.
     """
     if len(np.unique(votes.prompts)) < FEWEST_PROMPTS:
         return _by_agreement(votes, most)
-    votes = votes.of_criteria(distinct(votes.rows))
-    n, m = votes.rows.shape
     generator = np.random.default_rng(seed)
-    strength = choose_strength(votes, generator)
+    chosen = _choose(votes, most, generator)
+    order = [int(c) for c in np.argsort(-chosen.weights, kind="stable") if chosen.weights[c] > 0]
+    right, without = _held_out(votes, most, order, generator)
+    lost = {votes.ids[c]: mean_difference(right - without[i], votes.prompts) for i, c in enumerate(order)}
+    return Selection(
+        weights=_scaled({votes.ids[c]: float(chosen.weights[c]) for c in order}),
+        stability={votes.ids[c]: float(chosen.stability[c]) for c in order},
+        worth=lost,
+        accuracy=proportion(right, votes.prompts),
+        strength=chosen.strength,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    weights: Floats  # (m,), 0 for what was not chosen
+    stability: Floats  # (m,)
+    strength: float
+
+
+def _choose(votes: Votes, most: int, generator: Generator) -> _Chosen:
+    n, m = votes.rows.shape
+    columns = distinct(votes.rows)
+    rows = votes.rows[:, columns]
+    strength = choose_strength(rows, votes.prompts, generator)
     used = _halves(votes.prompts, generator)
-    fitted = fit(votes.rows, np.full(HALVES, strength), used)  # (HALVES, m)
-    stability = (fitted > 0).mean(axis=0)
+    fitted = fit(rows, np.full(HALVES, strength), used)  # (HALVES, columns)
+    stability, mean = (fitted > 0).mean(axis=0), fitted.mean(axis=0)
     kept = np.flatnonzero(stability >= STABLE)
     if not len(kept):
-        kept = np.array([int(np.lexsort((fitted.mean(axis=0), stability))[-1])])
+        kept = np.array([int(np.lexsort((mean, stability))[-1])])
     if len(kept) > most:
-        kept = kept[np.argsort(-fitted.mean(axis=0)[kept], kind="stable")[:most]]
-    weights = np.zeros(m)
-    weights[kept] = fit(votes.rows[:, kept], np.array([strength]), np.ones((1, n), dtype=bool))[0]
-    if not weights.any():
-        weights[kept] = 1.0
-    outside = ~used
-    shares = np.where(np.isin(np.arange(m), kept), fitted, 0.0)
-    order = [int(c) for c in np.argsort(-weights, kind="stable") if weights[c] > 0]
-    right = _predicted(shares, votes.rows)
-    worth = {votes.ids[c]: _worth(right, shares, votes, outside, c) for c in order}
-    return Selection(
-        weights=_scaled({votes.ids[c]: float(weights[c]) for c in order}),
-        stability={votes.ids[c]: float(stability[c]) for c in order},
-        worth=worth,
-        accuracy=proportion(_mean_outside(right, outside), votes.prompts),
-        strength=strength,
-    )
+        kept = kept[np.argsort(-mean[kept], kind="stable")[:most]]
+    weights = fit(rows[:, kept], np.array([strength]), np.ones((1, n), dtype=bool))[0]
+    found = _Chosen(np.zeros(m), np.zeros(m), strength)
+    found.weights[np.array(columns)[kept]] = weights if weights.any() else 1.0
+    found.stability[columns] = stability
+    return found
+
+
+def _held_out(votes: Votes, most: int, criteria: Sequence[int], generator: Generator) -> tuple[Floats, Floats]:
+    """(n,) whether the vote of a choice made on other prompts is right, and (len(criteria), n) without each of them."""
+    right, without = np.zeros(len(votes.rows)), np.zeros((len(criteria), len(votes.rows)))
+    folds = _folds(votes.prompts, generator)
+    for k in np.unique(folds):
+        rows, out = votes.rows[folds == k], folds == k
+        weights = _choose(votes.of_pairs(~out), most, generator).weights
+        right[out] = _right(rows @ weights)
+        for i, c in enumerate(criteria):
+            without[i, out] = _right(rows @ weights - rows[:, c] * weights[c])
+    return right, without
+
+
+def _right(margins: Floats) -> Floats:
+    """Whether a vote is right: one half where it does not decide."""
+    return np.asarray((np.sign(np.round(margins, 9)) + 1) / 2)
 
 
 def distinct(rows: Floats) -> list[int]:
@@ -206,14 +239,14 @@ def fit(rows: Floats, strengths: Floats, used: Bools) -> Floats:
     return np.where(weights > ZERO, weights, 0.0)
 
 
-def choose_strength(votes: Votes, generator: Generator) -> float:
+def choose_strength(rows: Floats, prompts: Ints, generator: Generator) -> float:
     """The penalty with the least loss on held-out prompts."""
-    most = max(1e-6, float(votes.rows.mean(axis=0).max()) / 2)  # the gradient at 0 is strength - mean(x) / 2
-    folds = _folds(votes.prompts, generator)
+    most = max(1e-6, float(rows.mean(axis=0).max()) / 2)  # the gradient at 0 is strength - mean(x) / 2
+    folds = _folds(prompts, generator)
     parts = np.unique(folds)
     used = np.repeat(folds[None, :] != parts[:, None], len(STRENGTHS), axis=0)  # part by part, every strength
-    fitted = fit(votes.rows, np.tile(STRENGTHS * most, len(parts)), used)
-    losses = np.logaddexp(0.0, -fitted @ votes.rows.T) * ~used
+    fitted = fit(rows, np.tile(STRENGTHS * most, len(parts)), used)
+    losses = np.logaddexp(0.0, -fitted @ rows.T) * ~used
     return float(STRENGTHS[losses.sum(axis=1).reshape(len(parts), -1).sum(axis=0).argmin()] * most)
 
 
@@ -235,23 +268,6 @@ def _by_agreement(votes: Votes, most: int) -> Selection:
     kept = [int(c) for c in order if mean[c] > 0] or [int(order[0])]
     names = [votes.ids[c] for c in kept]
     return Selection(dict.fromkeys(names, 1.0), dict.fromkeys(names, 1.0), {}, Estimate(None, None, 0), None)
-
-
-def _predicted(weights: Floats, rows: Floats) -> Floats:
-    """(h, n): whether each of h weighted votes is right; one half where it does not decide."""
-    return np.asarray((np.sign(weights @ rows.T) + 1) / 2)
-
-
-def _worth(right: Floats, weights: Floats, votes: Votes, outside: Bools, criterion: int) -> Estimate:
-    without = weights.copy()
-    without[:, criterion] = 0.0
-    lost = _mean_outside(right - _predicted(without, votes.rows), outside)
-    return mean_difference(lost, votes.prompts)
-
-
-def _mean_outside(values: Floats, outside: Bools) -> Floats:
-    """(n,): the mean over the fits that did not see the pair."""
-    return np.asarray((values * outside).sum(axis=0) / np.maximum(outside.sum(axis=0), 1))
 
 
 def _halves(prompts: Ints, generator: Generator) -> Bools:
