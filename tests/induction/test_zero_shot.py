@@ -9,7 +9,7 @@ import pytest
 
 from workbench.connect import connect
 from workbench.evaluation.evaluate import evaluate
-from workbench.induction.zero_shot import PerPromptRubrics, ZeroShotSettings, usable
+from workbench.induction.zero_shot import PerPromptRubrics, ZeroShotSettings
 from workbench.judges.exemplars import Exemplar
 from workbench.judges.vlm_judge import RankingJudge
 from workbench.pairs.comparison import Comparison
@@ -191,9 +191,11 @@ async def test_a_writer_that_gives_nothing_usable_is_asked_again_and_then_there_
     assert texts(second) == ["The fox has four legs."]
 
 
-def test_criteria_that_repeat_or_name_a_candidate_are_left_out():
+async def test_criteria_that_repeat_or_that_no_judge_can_use_are_left_out():
     written = ["The fox has four legs.", "Image A has the better fur.", "The fox has four legs.", "It is beautiful."]
-    assert usable(written) == ("The fox has four legs.",)
+    written += ["Sharp.", "The fox is red, it must stand in snow, the sky must be blue, and the trees must be bare."]
+    _, rubric = await made(Scripted([written]))
+    assert texts(rubric) == ["The fox has four legs."]
 
 
 async def test_pairs_of_one_prompt_asked_at_once_share_one_rubric_and_its_calls():

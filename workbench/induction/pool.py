@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from workbench.induction.answers import Group
-from workbench.induction.screen import screen
+from workbench.induction.screen import screen_each
 from workbench.induction.selection import Selection
-from workbench.rubrics.lint import alike
 from workbench.rubrics.rubric import Criterion, Theme
 
 
@@ -16,13 +15,13 @@ def screened(groups: Iterable[Group], known: Sequence[str], refused: Callable[[s
     kept = []
     for group in groups:
         tips = []
-        for tip in group.tips:
-            if reason := screen(tip, "") or ("redundant" if any(alike(tip, other) for other in seen) else ""):
+        for tip, reason in screen_each(group.tips, seen):
+            if reason:
                 refused(tip, reason)
-                continue
-            seen.append(tip)
-            tips.append(tip)
+            else:
+                tips.append(tip)
         if tips:
+            seen += tips
             kept.append(Group(group.theme, tuple(tips)))
     return kept
 

@@ -11,7 +11,7 @@ from workbench.judges.verdict import Usage
 from workbench.pairs.comparison import Comparison
 from workbench.pairs.prompts import prompt_id, same_words
 from workbench.rubrics.library import prompt_of
-from workbench.rubrics.lint import alike
+from workbench.rubrics.lint import repeated
 from workbench.rubrics.rubric import Criterion, Rubric, Theme
 
 LEAST_SIMILARITY = 0.2
@@ -109,7 +109,7 @@ def merge(near: Sequence[Neighbour]) -> Rubric:
     for neighbour in near:
         for theme in neighbour.rubric.themes:
             for criterion in theme.enabled_criteria():
-                if not any(alike(criterion.text, text) for text in texts):
+                if repeated(criterion.text, texts) is None:
                     texts.append(criterion.text)
                     own = replace(criterion, id=f"c{len(texts)}", source=neighbour.rubric.name)
                     kept.setdefault((theme.name, theme.weight), []).append(own)

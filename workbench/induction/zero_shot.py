@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.induction.answers import Criteria, criteria_answer
+from workbench.induction.screen import screen_each
 from workbench.induction.writing import PACKAGE
 from workbench.judges.exemplars import Exemplar, exemplars_text
 from workbench.judges.messages import prompt_text, show
@@ -22,14 +23,10 @@ from workbench.judges.vlm_judge import RankingJudge, failed, total_usage, usage_
 from workbench.pairs.comparison import Comparison, ImageSource, Task
 from workbench.pairs.prompts import prompt_id
 from workbench.rubrics.library import save_library
-from workbench.rubrics.lint import alike, lint_text
 from workbench.rubrics.rubric import Criterion, Rubric, Theme
 from workbench.vlm.client import VlmClient
 from workbench.vlm.errors import InvalidAnswer, NoAnswer
 from workbench.vlm.request import ChatRequest
-
-UNUSABLE = frozenset({"vague", "comparative", "not observable"})
-"""Findings of the lint for which a criterion is left out."""
 
 Prompt = tuple[Task, str, ImageSource | None]
 
@@ -173,7 +170,7 @@ class PerPromptRubrics:
             return None
         self._spend(pair, usage_of(reply))
         written: Criteria = reply.value
-        texts = usable(written.texts)
+        texts = [text for text, reason in screen_each(written.texts) if not reason]
         if not texts:
             return None
         criteria = tuple(Criterion(f"c{i}", text) for i, text in enumerate(texts, start=1))
@@ -239,20 +236,6 @@ class PerPromptRubrics:
     def _spend(self, pair: Comparison, usage: Usage) -> None:
         prompt = _prompt_of(pair)
         self._usage[prompt] = total_usage([self._usage.get(prompt, Usage()), usage])
-
-
-def usable(criteria: Sequence[str]) -> tuple[str, ...]:
-    """Criteria that one image alone can be checked by, each once.
-
-    >>> usable(["Image 1 is sharper.", "Both hands have five fingers.", "Both hands have five fingers."])
-    ('Both hands have five fingers.',)
-    """
-    kept: list[str] = []
-    for text in criteria:
-        sound = UNUSABLE.isdisjoint(finding.kind for finding in lint_text(text))
-        if sound and not any(alike(text, other) for other in kept):
-            kept.append(text)
-    return tuple(kept)
 
 
 def _prompt_of(comparison: Comparison) -> Prompt:

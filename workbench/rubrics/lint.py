@@ -5,7 +5,7 @@ good criterion called bad is lost where a recipe drops it, so a list that could 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -59,10 +59,12 @@ def lint(rubric: Rubric) -> tuple[Finding, ...]:
     """
     criteria = rubric.enabled_criteria()
     found: list[Finding] = []
-    for i, criterion in enumerate(criteria):
+    earlier: dict[str, str] = {}  # ids by text
+    for criterion in criteria:
         levels = " ".join(level.text for level in criterion.levels)
         found += [replace(finding, criterion=criterion.id) for finding in _faults(criterion.text, levels)]
-        found += _repeats(criterion, criteria[:i])
+        found += _repeats(criterion, earlier)
+        earlier.setdefault(criterion.text, criterion.id)
     if rubric.task == "edit" and not any(_protects(criterion.text) for criterion in criteria):
         found.append(
             Finding(
@@ -101,6 +103,15 @@ def alike(a: str, b: str) -> bool:
     if _list("negation").isdisjoint(_tokens(_normal(a))) != _list("negation").isdisjoint(_tokens(_normal(b))):
         return False
     return len(first & second) >= ALIKE * len(first | second)
+
+
+def repeated(text: str, earlier: Iterable[str]) -> str | None:
+    """The first of `earlier` criteria that `text` is `alike` to; None where it says something new.
+
+    >>> repeated("The edges are sharp.", ["Nothing is cropped.", "Edges of objects look sharp"])
+    'Edges of objects look sharp'
+    """
+    return next((other for other in earlier if alike(text, other)), None)
 
 
 def _faults(text: str, levels: str) -> Iterator[Finding]:
@@ -162,13 +173,12 @@ def _too_long(text: str, normal: str) -> str:
     return f"strings {demands} requirements together" if demands > MOST_DEMANDS else ""
 
 
-def _repeats(criterion: Criterion, earlier: tuple[Criterion, ...]) -> Iterator[Finding]:
-    for other in earlier:
-        if alike(criterion.text, other.text):
-            shared = tuple(sorted(stems(criterion.text) & stems(other.text)))
-            message = f"says the same as {other.id}: merge the two, or disable one, or it counts twice"
-            yield Finding("redundant", criterion.id, message, shared)
-            return
+def _repeats(criterion: Criterion, earlier: Mapping[str, str]) -> Iterator[Finding]:
+    other = repeated(criterion.text, earlier)
+    if other is not None:
+        shared = tuple(sorted(stems(criterion.text) & stems(other)))
+        message = f"says the same as {earlier[other]}: merge the two, or disable one, or it counts twice"
+        yield Finding("redundant", criterion.id, message, shared)
 
 
 def _protects(text: str) -> bool:
