@@ -46,6 +46,8 @@ def report(lines: Iterable[Line]) -> str:
         tasks = [task for task, each in results.groups if each == condition]
         for task in [*tasks, None] if len(tasks) > 1 else tasks:
             text += table_of_evidence(results, task, condition)
+    if len({condition for _, condition in results.groups}) > 1:
+        text += table_of_evidence(results, None, None)
     return "\n".join(text).rstrip() + "\n"
 
 
@@ -66,6 +68,7 @@ def _row(line: Line) -> dict[str, object]:
     gain = judged.gain if judged else None
     fitted = evidence["gain"] if evidence else None
     return {
+        "evidence": "synthetic (calibration)",
         "task": line.task,
         "condition": line.condition,
         "world": line.world,

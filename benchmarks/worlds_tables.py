@@ -172,14 +172,14 @@ def table_of_conditions(results: Results, task: Task) -> Iterator[str]:
         yield f"{arm:16}" + "".join(f"{each:>{width}}" for each in cells)
 
 
-def table_of_evidence(results: Results, task: Task | None, condition: str) -> Iterator[str]:
-    """What cross-fitting claims from the seed pairs, and what the held-out pairs say; None puts both tasks together."""
-    lines = [line for line in results.lines if line.condition == condition and task in (None, line.task)]
+def table_of_evidence(results: Results, task: Task | None, condition: str | None) -> Iterator[str]:
+    """What cross-fitting claims from the seed pairs, and what the held-out pairs say; None puts all together."""
+    lines = [line for line in results.lines if condition in (None, line.condition) and task in (None, line.task)]
     for arm in ORDER:
         found = [line for line in lines if line.arm == arm and line.evidence]
         if not found:
             continue
-        yield f"{task or 'both tasks'}, {condition}, {arm}: share of {len(found)} worlds (exact 95% interval)"
+        yield f"{task or 'both tasks'}, {condition or 'all conditions'}, {arm}: share of {len(found)} worlds (exact 95% interval)"
         claims = [line.evidence["verdict"] for line in found if line.evidence]
         held_out = [VERDICTS[line.judged.gain.verdict] for line in found if line.judged and line.judged.gain]
         for who, said in (("cross-fit", claims), ("held-out", held_out)):
