@@ -32,24 +32,27 @@ async def judge_pairs(
     judge: Judge,
     *,
     concurrency: int = 32,
-    samples: int = 1,
     progress: Progress | None = None,
+    record: Callable[[VerdictRecord], None] | None = None,
 ) -> list[VerdictRecord]:
     """Verdicts on every comparison in both orders, kept in memory; the client's cache is what a second call reads.
 
     - `concurrency`: how many calls the judge's client keeps in flight.
+    - `record`: called with every verdict as it arrives, for one who wants those before a budget ends.
 
-    Raises as `judge_all` does.
+    Raises `StopRun` when going on is pointless. A spent budget lets calls in flight finish first.
     """
     records: list[VerdictRecord] = []
 
-    def keep(record: VerdictRecord) -> None:
-        records.append(record)
+    def keep(each: VerdictRecord) -> None:
+        records.append(each)
+        if record:
+            record(each)
         if progress:
             progress.advance()
 
-    await _judge(_missing(comparisons, samples, set()), judge, keep, concurrency)
-    return sorted(records, key=lambda record: record.key)
+    await _judge(_missing(comparisons, 1, set()), judge, keep, concurrency)
+    return sorted(records, key=lambda each: each.key)
 
 
 async def judge_all(

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import as_file, files
 from itertools import combinations
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
-from workbench.evaluation.judging import judge_all
-from workbench.evaluation.record import VerdictRecord, read_verdicts
+from workbench.evaluation.judging import judge_pairs
+from workbench.evaluation.record import VerdictRecord
 from workbench.judges.vlm_judge import RankingJudge
 from workbench.pairs.comparison import Comparison, Task
 from workbench.progress import Progress
@@ -65,15 +63,14 @@ async def probe(comparisons: Sequence[Comparison], client: VlmClient) -> Probed:
     if not comparisons:
         return Probed(())
     judge = RankingJudge(client, probe_rubric(comparisons[0].task), criteria=True)
+    concurrency = client.limits.concurrency
+    verdicts: list[VerdictRecord] = []
     stopped = ""
-    with TemporaryDirectory() as folder:
-        log = Path(folder) / "verdicts.jsonl"  # what was answered before a budget ended is in it
-        with Progress("probing", 2 * len(comparisons), client.usage) as progress:
-            try:
-                await judge_all(comparisons, judge, log, progress, concurrency=client.limits.concurrency)
-            except BudgetSpent as error:
-                stopped = str(error)
-        verdicts = tuple(read_verdicts(log)) if log.exists() else ()
+    with Progress("probing", 2 * len(comparisons), client.usage) as progress:
+        try:
+            await judge_pairs(comparisons, judge, concurrency=concurrency, progress=progress, record=verdicts.append)
+        except BudgetSpent as error:
+            stopped = str(error)
     return Probed(tuple(sorted(verdicts, key=lambda verdict: verdict.key)), stopped)
 
 
