@@ -321,4 +321,3 @@ async def test_the_text_obeys_no_escape_sequence_of_a_dataset_and_rows_hold_ever
     rows = plan.note_rows()
     assert {row["check"] for row in rows} == {note.topic for note in plan.notes}
     assert {row["do"] for row in rows} == {"", "yes"}
-    assert [row["pair"] for row in plan.next_rows()] == ["p2"]

@@ -136,9 +136,8 @@ async def test_what_verified_the_rubric_is_what_the_judge_asks_anyway():
 
 async def test_a_rubric_under_which_the_orders_disagree_is_written_anew_and_at_last_the_pair_has_none():
     client = Scripted(ranks=first_wins)
-    source, rubric = await made(client, max_attempts=3)
+    _, rubric = await made(client, max_attempts=3)
     assert rubric is None
-    assert source.unverified == 1
     assert [(r.temperature, r.sample) for r in client.writes] == [(0.0, 0), (0.7, 1), (0.7, 2)]
     assert len(client.verdicts) == 3 * 2
     assert len(client.requests) <= ZeroShotSettings(max_attempts=3).most_calls(prompts=1)
@@ -185,7 +184,7 @@ async def test_a_writer_that_gives_nothing_usable_is_asked_again_and_then_there_
     client = Scripted([said])
     source, rubric = await made(client, max_attempts=2)
     assert rubric is None
-    assert (len(client.writes), len(client.verdicts), source.unverified) == (2, 0, 1)
+    assert (len(client.writes), len(client.verdicts)) == (2, 0)
     assert source.take_usage(pair(1)).calls == 2 * (said.spent.calls if isinstance(said, Exception) else 1)
     _, second = await made(Scripted([said, ["The fox has four legs."]]))
     assert texts(second) == ["The fox has four legs."]
@@ -305,12 +304,13 @@ def judged(world, tmp_path):
     return run
 
 
-async def test_the_embedded_world_writes_rubrics_for_prompts_and_a_stopped_run_asks_nothing_twice(judged):
+async def test_the_embedded_world_writes_rubrics_for_prompts_and_a_stopped_run_asks_nothing_twice(judged, world):
     whole, usage = await judged("whole")
     assert whole.results.calls == usage.calls > 16
     assert whole.without_rubric < 8
     rubrics = load_library(whole.path / "rubrics")
     assert all(rubric.provenance["recipe"] == "zero-shot" for rubric in rubrics)
+    assert {rubric.provenance["prompt"] for rubric in rubrics} <= {pair.prompt for pair in world[0]}
     stopped, first = await judged("parts", Limits(max_calls=usage.calls // 2))
     assert stopped is None
     resumed, second = await judged("parts")
@@ -319,15 +319,3 @@ async def test_the_embedded_world_writes_rubrics_for_prompts_and_a_stopped_run_a
     assert {r.hash for r in load_library(resumed.path / "rubrics")} == {r.hash for r in rubrics}
     again, third = await judged("parts")
     assert (again.judged, third.calls) == (0, 0)
-
-
-async def test_what_was_made_is_a_library(world, tmp_path):
-    pairs, url = world
-    async with connect(url, cache=tmp_path / "c.sqlite", sampling=Sampling(seed=0)) as client:
-        source = PerPromptRubrics(client, pairs=pairs)
-        for one in pairs:
-            await source.rubric_for(one)
-        source.save_library(tmp_path / "library")
-    library = load_library(tmp_path / "library")
-    assert {rubric.hash for rubric in library} == {rubric.hash for rubric in source.rubrics}
-    assert {rubric.provenance["prompt"] for rubric in library} <= {one.prompt for one in pairs}

@@ -7,7 +7,6 @@ from scripted_client import ScriptedClient, ranks
 
 from workbench.evaluation.evaluate import evaluate
 from workbench.evaluation.record import VerdictRecord, read_verdicts
-from workbench.judges.rubric_source import FixedRubric
 from workbench.judges.verdict import Usage, Verdict
 from workbench.judges.vlm_judge import RankingJudge
 from workbench.pairs.comparison import Comparison
@@ -59,18 +58,6 @@ class ByPrompt:
 
 PLAIN = rubric("As many objects as asked for.")
 TABLE = {"a red circle": rubric("The circle is red."), "a dog": rubric("The dog has four legs.", "a dog"), "fog": None}
-
-
-async def test_a_fixed_source_is_the_judge_of_the_rubric_itself():
-    plain, fixed = ranks(1, 2), ranks(1, 2)
-    given, sourced = RankingJudge(plain, PLAIN), RankingJudge(fixed, FixedRubric(PLAIN))
-    assert await given.compare(pair(1), (0, 1)) == await sourced.compare(pair(1), (0, 1))
-    assert (given.identity(), given.name) == (sourced.identity(), sourced.name)
-    assert given.identity()["rubric"] == PLAIN.hash
-    (one,), (other,) = plain.requests, fixed.requests
-    assert (one.system, one.content, one.temperature) == (other.system, other.content, None)
-    assert RankingJudge(fixed, FixedRubric(PLAIN), criteria=True).identity()["criteria"] == ["c1"]
-    assert await FixedRubric(PLAIN).rubric_for(pair(1)) is PLAIN
 
 
 async def test_each_prompt_is_judged_by_its_own_rubric_and_the_verdict_says_which():
@@ -165,9 +152,9 @@ async def test_a_killed_evaluation_keeps_the_rubrics_of_its_first_session_too(tm
     assert again.asked == []
 
 
-async def test_a_fixed_rubric_leaves_the_record_as_it_was(tmp_path):
-    judge = RankingJudge(ranks(1, 2), FixedRubric(PLAIN))
-    done = await evaluate(PAIRS, judge, rubric=FixedRubric(PLAIN), dataset="data/test.jsonl", out=tmp_path / "run")
+async def test_one_rubric_for_all_is_no_source_in_the_record(tmp_path):
+    judge = RankingJudge(ranks(1, 2), PLAIN)
+    done = await evaluate(PAIRS, judge, rubric=PLAIN, dataset="data/test.jsonl", out=tmp_path / "run")
     manifest = read_manifest(done.path)
     assert manifest.inputs["rubric"] == {"name": "r", "hash": PLAIN.hash}
     assert "without_rubric" not in manifest.counts

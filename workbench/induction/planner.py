@@ -78,19 +78,6 @@ class SeedPlan:
             for n in self.notes
         ]
 
-    def next_rows(self) -> list[dict[str, object]]:
-        """The pairs to label next as rows of a table."""
-        return [
-            {
-                "pair": pair.pair_id,
-                "disagreement": round(pair.disagreement, 2),
-                "value": round(pair.value, 2),
-                "why": pair.why,
-                "prompt": pair.prompt,
-            }
-            for pair in self.next
-        ]
-
 
 async def probe_and_plan(
     seeds: Sequence[Comparison],

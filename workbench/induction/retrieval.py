@@ -41,7 +41,7 @@ class RetrievedRubrics:
 
     def __init__(self, library: Sequence[Rubric], k: int = 1, *, least_similarity: float = LEAST_SIMILARITY) -> None:
         if not library:
-            raise ValueError("library is empty; save rubrics with their prompts first")
+            raise ValueError("library is empty; give at least one rubric whose provenance names its prompt")
         if len(tasks := sorted({rubric.task for rubric in library})) > 1:
             raise ValueError(f"library holds rubrics of several tasks: {', '.join(tasks)}; give those of one")
         if k < 1:

@@ -10,7 +10,6 @@ because of the choice. Position bias and consistency mean something on the other
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from workbench.induction.answers import Criteria, criteria_answer
@@ -22,7 +21,6 @@ from workbench.judges.verdict import Usage, Verdict
 from workbench.judges.vlm_judge import RankingJudge, failed, total_usage, usage_of
 from workbench.pairs.comparison import Comparison, ImageSource, Task
 from workbench.pairs.prompts import prompt_id
-from workbench.rubrics.library import save_library
 from workbench.rubrics.rubric import Criterion, Rubric, Theme
 from workbench.vlm.client import VlmClient
 from workbench.vlm.errors import InvalidAnswer, NoAnswer
@@ -112,23 +110,9 @@ class PerPromptRubrics:
         return {"source": "zero-shot", "settings": self.settings.to_json(), "writer": self.client.identity()}
 
     @property
-    def rubrics(self) -> tuple[Rubric, ...]:
-        """What was written and verified so far."""
-        return tuple(rubric for rubric in self._made.values() if rubric)
-
-    @property
-    def unverified(self) -> int:
-        """How many prompts have no rubric: none was written that could be used and that the judge agreed under."""
-        return len(self._made) - len(self.rubrics)
-
-    @property
     def verifiers(self) -> frozenset[str]:
         """Ids of the pairs that rubrics are verified with: their rubric was chosen for being consistent on them."""
         return frozenset(self._verifiers)
-
-    def save_library(self, folder: str | Path) -> None:
-        """Write what was made so far as a folder of rubric files that `RetrievedRubrics` reads."""
-        save_library(self.rubrics, folder)
 
     def most_calls(self, comparisons: Sequence[Comparison]) -> int:
         """`ZeroShotSettings.most_calls` of their prompts."""

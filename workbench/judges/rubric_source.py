@@ -1,4 +1,4 @@
-"""Where a judge's rubric comes from: one for all comparisons, or one for each prompt."""
+"""Where a judge's rubrics come from when prompts have their own; one for all comparisons is a plain `Rubric`."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -31,36 +31,6 @@ class RubricSource(Protocol):
         """The most calls the rubrics of `comparisons` can take."""
 
 
-class FixedRubric:
-    """One rubric for every comparison; a judge given this is the judge given the rubric itself."""
-
-    def __init__(self, rubric: Rubric) -> None:
-        self.rubric = rubric
-
-    @property
-    def name(self) -> str:
-        """The rubric's name."""
-        return self.rubric.name
-
-    def identity(self) -> dict[str, Any]:
-        """The rubric's hash."""
-        return {"source": "fixed", "rubric": self.rubric.hash}
-
-    async def rubric_for(self, comparison: Comparison) -> Rubric | None:
-        """Always the same."""
-        return self.rubric
-
-    def take_usage(self, comparison: Comparison) -> Usage:
-        """Nothing."""
-        return Usage()
-
-    def most_calls(self, comparisons: Sequence[Comparison]) -> int:
-        """None."""
-        return 0
-
-
 def apart(given: Rubric | RubricSource | None) -> tuple[Rubric | None, RubricSource | None]:
     """The rubric, where it is one for all comparisons, or else the source."""
-    if isinstance(given, FixedRubric):
-        return given.rubric, None
     return (given, None) if isinstance(given, Rubric) else (None, given)

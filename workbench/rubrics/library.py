@@ -1,10 +1,9 @@
 """A library of rubrics: a folder of rubric files, each made for the prompt in its `provenance.prompt`."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from workbench.pairs.prompts import prompt_id
-from workbench.rubrics.files import load_rubric, save_rubric
+from workbench.rubrics.files import load_rubric
 from workbench.rubrics.rubric import Rubric, RubricError
 
 
@@ -31,21 +30,12 @@ def load_library(folder: str | Path) -> tuple[Rubric, ...]:
     if problems:
         raise RubricError("\n".join(problems))
     if not rubrics:
-        raise RubricError(f"{folder} holds no rubric file (.yaml, .yml); save a library there first")
+        raise RubricError(
+            f"{folder} holds no rubric file (.yaml, .yml); give a folder such as `rubrics/` of a zero-shot run"
+        )
     if len(tasks := sorted({rubric.task for rubric in rubrics})) > 1:
         raise RubricError(f"{folder} holds rubrics of several tasks: {', '.join(tasks)}; keep one folder for each")
     return tuple(rubrics)
-
-
-def save_library(rubrics: Iterable[Rubric], folder: str | Path) -> None:
-    """Write rubrics as files that `load_library` reads; the same rubric of the same prompt is the same file.
-
-    Raises `RubricError` for a rubric without a prompt.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for rubric in rubrics:
-        save_rubric(rubric, folder / file_name(prompt_of(rubric), rubric.hash))
 
 
 def file_name(prompt: str, rubric_hash: str) -> str:
