@@ -179,7 +179,8 @@ def table_of_evidence(results: Results, task: Task | None, condition: str | None
         found = [line for line in lines if line.arm == arm and line.evidence]
         if not found:
             continue
-        yield f"{task or 'both tasks'}, {condition or 'all conditions'}, {arm}: share of {len(found)} worlds (exact 95% interval)"
+        where = f"{task or 'both tasks'}, {condition or 'all conditions'}"
+        yield f"{where}, {arm}: share of {len(found)} worlds (exact 95% interval)"
         claims = [line.evidence["verdict"] for line in found if line.evidence]
         held_out = [VERDICTS[line.judged.gain.verdict] for line in found if line.judged and line.judged.gain]
         for who, said in (("cross-fit", claims), ("held-out", held_out)):

@@ -26,6 +26,7 @@ from workbench.commands.options import (
     Timeout,
     finish,
     limits_of,
+    plain,
     sampling_of,
 )
 
@@ -127,7 +128,8 @@ def induce(
                     "ask only for errors again",
                     file=sys.stderr,
                 )
-            print(f"{induced.rubric.render()}\n\n{induced.summary()}")
+            rubric = "\n".join(plain(line) for line in induced.rubric.render().splitlines())
+            print(f"{rubric}\n\n{induced.summary()}")
 
     finish(work())
 

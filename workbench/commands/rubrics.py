@@ -104,7 +104,6 @@ def weigh(
                 print(RankingJudge(client, loaded, criteria=True).estimate(labelled).line(), file=sys.stderr)
             with Progress("weighing", 2 * len(labelled), client.usage) as progress:
                 weighed = await weigh_criteria(loaded, labelled, client, most=most, seed=seed or 0, progress=progress)
-            _check_votes(weighed)
             print(_table(weighed, synthetic=client.endpoint.is_synthetic))
             _save(weighed.rubric, out)
             print(f"rubric: {out}")
@@ -121,15 +120,6 @@ def _check_out(out: Path, parent: "Rubric") -> None:
         raise ValueError(f"--out {out}: a rubric as text holds no weights; name a .yaml file")
     if out.exists() and load_rubric(out).provenance.get("parent", {}).get("hash") != parent.hash:
         raise ValueError(f"--out {out} holds a rubric that was not weighed from {parent.name}; name another file")
-
-
-def _check_votes(weighed: "Weighed") -> None:
-    """Raises `ValueError` where the verdicts tell no criterion from another."""
-    if not any(weighed.agreement.values()) and not any(weighed.separates.values()):
-        raise ValueError(
-            "under no criterion did the judge prefer an image in both orders: its answers failed, or go by the images' "
-            "places; nothing was weighed, look at its answers with `workbench evaluate --criteria`"
-        )
 
 
 def _save(rubric: "Rubric", out: Path) -> None:
@@ -172,12 +162,14 @@ def _rows(weighed: "Weighed", criterion: "Criterion") -> Iterator[str]:
 
 def _legend(weighed: "Weighed", synthetic: bool) -> Iterator[str]:
     accuracy = weighed.selection.accuracy
+    if weighed.failed:
+        yield f"{weighed.failed:,} verdicts failed; pairs without both have no vote: run again to ask for errors again."
     if weighed.selection.strength is None:
         yield "Pairs of so few prompts leave none to hold out: what agrees is kept, with equal weights, and no worth."
     else:
         yield (
             "worth: what leaving the criterion out costs the weighted vote, in points of agreement with people on "
-            "pairs of prompts it was not fitted to; chosen: share of random halves of the prompts that chose it."
+            "pairs of prompts the choice was not made on; chosen: share of random halves of the prompts that chose it."
         )
     yield "agrees: the criterion's mean vote for people's choice, from -1 to 1."
     if accuracy.value is not None and accuracy.ci95:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from workbench.evaluation.judging import judge_pairs
+from workbench.induction.errors import SilentJudge
 from workbench.induction.selection import SEPARATES, Selection, Votes, select
 from workbench.judges.vlm_judge import RankingJudge
 from workbench.pairs.checks import check_ranked, check_task
@@ -13,9 +13,6 @@ from workbench.progress import Progress
 from workbench.rubrics.rubric import Rubric, RubricError
 from workbench.vlm.client import VlmClient
 
-if TYPE_CHECKING:
-    import pandas
-
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
@@ -23,6 +20,7 @@ class Weighed:
 
     - `dropped`: why each criterion that is off is so, by its id.
     - `agreement`: each criterion's mean vote for people's choice, in [-1, 1]. - `separates`: see `Votes`.
+    - `failed`: verdicts that never came or broke the format; their pairs have no vote.
     """
 
     rubric: Rubric
@@ -30,29 +28,7 @@ class Weighed:
     dropped: Mapping[str, str]
     agreement: Mapping[str, float]
     separates: Mapping[str, float]
-
-    def to_frame(self) -> "pandas.DataFrame":
-        """One row a criterion: its weight, what it is worth, and why it is off."""
-        import pandas
-
-        rows = []
-        for criterion in (c for theme in self.rubric.themes for c in theme.criteria):
-            worth = self.selection.worth.get(criterion.id)
-            low, high = (worth.ci95 if worth else None) or (None, None)
-            rows.append(
-                {
-                    "criterion": criterion.text,
-                    "weight": self.selection.weights.get(criterion.id, 0.0),
-                    "stability": self.selection.stability.get(criterion.id),
-                    "worth": worth.value if worth else None,
-                    "low": low,
-                    "high": high,
-                    "agreement": self.agreement.get(criterion.id),
-                    "separates": self.separates.get(criterion.id),
-                    "off because": self.dropped.get(criterion.id, ""),
-                }
-            )
-        return pandas.DataFrame(rows)
+    failed: int
 
 
 async def weigh(
@@ -68,8 +44,8 @@ async def weigh(
 
     - `most`: criteria to keep. - `seed`: of the held-out prompts and the random halves.
 
-    Raises `ValueError` for pairs that are unlabelled, tied or of another task, `RubricError` for a rubric without
-    an enabled criterion, and `StopRun` when going on is pointless.
+    Raises `ValueError` for pairs that are unlabelled, tied or of another task, `SilentJudge` when no pair has a verdict
+    in both orders, `RubricError` for a rubric without an enabled criterion, and `StopRun` when going on is pointless.
     """
     check_ranked(pairs, "pairs")
     check_task(pairs, rubric.name, rubric.task, "pairs")
@@ -78,7 +54,11 @@ async def weigh(
         raise RubricError(f"rubric {rubric.name} has no enabled criterion: enable one")
     asking = RankingJudge(judge, rubric, criteria=True)
     records = await judge_pairs(pairs, asking, concurrency=judge.limits.concurrency, progress=progress)
-    votes = Votes.of(pairs, records, [criterion.id for criterion in criteria])
+    failed = {record.pair_id for record in records if record.ranks is None}
+    judged = [pair for pair in pairs if pair.id not in failed]
+    if not judged:
+        raise SilentJudge(f"on none of {len(pairs)} pairs did a verdict come in both orders; nothing can be weighed")
+    votes = Votes.of(judged, records, [criterion.id for criterion in criteria])
     selection = select(votes, most=most, seed=seed)
     return Weighed(
         rubric=_reweighed(rubric, selection, pairs, judge),
@@ -86,6 +66,7 @@ async def weigh(
         dropped=_dropped(votes, selection),
         agreement=dict(zip(votes.ids, votes.rows.mean(axis=0).tolist(), strict=True)),
         separates=dict(zip(votes.ids, votes.separates.tolist(), strict=True)),
+        failed=sum(record.ranks is None for record in records),
     )
 
 
@@ -102,7 +83,10 @@ def _reweighed(rubric: Rubric, selection: Selection, pairs: Sequence[Comparison]
         for theme in rubric.themes
     )
     seeds = dict.fromkeys([*rubric.provenance.get("seed_pairs", ()), *(pair.id for pair in pairs)])
+    # What was found out about the parent is not true of this one; what makes it mean less still is.
+    kept = {name: value for name, value in rubric.provenance.items() if name in ("partial", "prompt", "dataset")}
     provenance = {
+        **kept,
         "recipe": "weigh",
         "parent": {"name": rubric.name, "hash": rubric.hash, "recipe": rubric.provenance.get("recipe")},
         "seed_pairs": list(seeds),
