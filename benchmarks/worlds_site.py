@@ -17,9 +17,10 @@ from workbench.induction.evidence import cross_fit
 from workbench.induction.seeds import EmptyRubric
 from workbench.judges.exemplars import Exemplar, load_exemplars
 from workbench.pairs.comparison import Comparison, Task
+from workbench.pairs.labels import coin_flips
 from workbench.rubrics.files import load_rubric
 from workbench.rubrics.rubric import Rubric
-from workbench.shapes.arms import oracle, shuffle_labels
+from workbench.shapes.arms import oracle
 from workbench.shapes.exemplars import write_exemplars
 from workbench.shapes.judge.server import running_server
 from workbench.shapes.judge.settings import JudgeSettings
@@ -31,7 +32,7 @@ from workbench.vlm.settings import Endpoint, Limits
 RUBRICS = Path(__file__).parent.parent / "rubrics"
 CONCURRENCY = 32
 SEED = 0
-"""Of the placebo and of shuffled labels; everything else is drawn from the world's."""
+"""Of the placebo and of labels by coin flip; everything else is drawn from the world's."""
 
 
 class Place:
@@ -164,7 +165,7 @@ class Site:
         return made.rubric
 
     def _seeds_of(self, arm: Arm) -> Sequence[Comparison]:
-        return shuffle_labels(self.seeds(), seed=SEED) if arm.startswith("shuffled") else self.seeds()
+        return coin_flips(self.seeds(), seed=SEED) if arm.startswith("shuffled") else self.seeds()
 
     async def induce(self, arm: Arm, seeds: Sequence[Comparison]) -> Rubric:
         """One run of the recipe an arm is named after. Raises `EmptyRubric`."""

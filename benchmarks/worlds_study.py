@@ -34,7 +34,7 @@ Arm = Literal[
 """How the judge is told what to look at; all but `none` with a rubric.
 
 - `placebo`: about as long as the induced one, and about nothing. - `handwritten`: written before any label was seen.
-- `other_*`: induced in the world before this one. - `shuffled_*`: induced from this world's seeds, labels shuffled.
+- `other_*`: induced in the world before this one. - `shuffled_*`: induced from this world's seeds, labels by coin flip.
 - `*_guided`: induced with people's exemplars in view. - `oracle`: the hidden rule in words.
 """
 INDUCED_HERE: tuple[Arm, ...] = ("arr", "blind", "arr_guided", "blind_guided", "shuffled_arr", "shuffled_blind")

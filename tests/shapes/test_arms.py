@@ -2,8 +2,7 @@
 
 import pytest
 
-from workbench.pairs.comparison import Comparison
-from workbench.shapes.arms import oracle, shuffle_labels, taste_as_rule
+from workbench.shapes.arms import oracle, taste_as_rule
 from workbench.shapes.judge.settings import JudgeSettings, sample_settings
 from workbench.shapes.rule import Condition, HiddenRule
 
@@ -15,17 +14,6 @@ def test_the_oracle_states_every_part_of_the_rule_with_its_own_weight():
     assert "colours the prompt asks for (most important)" in criteria[0].text
     assert criteria[1].text.startswith("Between pictures whose objects have the colours")
     assert "with blurred, soft edges" in criteria[2].text
-
-
-def test_shuffling_deals_the_same_labels_to_other_pairs():
-    pairs = [
-        Comparison(str(i), "t2i", "a red circle", ("a", "b"), ranks=(1, 2) if i < 20 else (2, 1)) for i in range(60)
-    ]
-    shuffled = shuffle_labels(pairs, seed=1)
-    assert [each.id for each in shuffled] == [each.id for each in pairs]
-    assert sorted(each.ranks for each in shuffled) == sorted(each.ranks for each in pairs)
-    assert 10 < sum(a.ranks != b.ranks for a, b in zip(pairs, shuffled, strict=True)) < 45
-    assert shuffle_labels(pairs, seed=1) == shuffled != shuffle_labels(pairs, seed=2)
 
 
 def test_the_judges_own_taste_as_the_rule_likes_and_dislikes_what_it_does():

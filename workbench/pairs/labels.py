@@ -1,8 +1,12 @@
-"""Human labels: which lists are ranks, and the ranks that scores imply."""
+"""Human labels: which lists are ranks, the ranks that scores imply, and labels that mean nothing."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
+
+from workbench.pairs.comparison import Comparison
 from workbench.pairs.problems import brief
 
 
@@ -43,3 +47,16 @@ def read_scores(value: object) -> tuple[float, ...]:
     if not all(math.isfinite(number) for number in numbers):
         raise ValueError(f"scores {brief(value)} are not finite")
     return tuple(numbers)
+
+
+def coin_flips(comparisons: Sequence[Comparison], *, seed: int) -> list[Comparison]:
+    """The comparisons under labels that mean nothing: the ranks of each in an order drawn from `seed`.
+
+    Each draw is independent of the label, so what is learned from these knows nothing of what people prefer, not even
+    how often the first candidate wins. Ties stay ties, what is unlabelled stays so, and scores are gone.
+    """
+    generator = np.random.default_rng(seed)
+    return [
+        replace(each, ranks=each.ranks and tuple(generator.permutation(each.ranks).tolist()), scores=None)
+        for each in comparisons
+    ]

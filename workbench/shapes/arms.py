@@ -1,11 +1,6 @@
-"""What an induced rubric is shown beside in a world where the truth is known: rubrics made from it, labels spoilt."""
+"""What an induced rubric is shown beside in a world where the truth is known: the truth in words, or none to tell."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-
-import numpy as np
-
-from workbench.pairs.comparison import Comparison, Task
+from workbench.pairs.comparison import Task
 from workbench.rubrics.rubric import Criterion, Rubric, Theme
 from workbench.shapes.attributes import attributes
 from workbench.shapes.judge.mind import default_taste
@@ -28,12 +23,6 @@ def oracle(rule: HiddenRule, task: Task, *, weighted: bool = True) -> Rubric:
         Criterion(f"c{i}", text, weight=round(WEIGHT_SCALE * weight, 2)) for i, (text, weight) in enumerate(stated, 1)
     )
     return Rubric("oracle", task, (Theme("What people prefer", criteria=criteria),))
-
-
-def shuffle_labels(pairs: Sequence[Comparison], *, seed: int) -> list[Comparison]:
-    """The pairs with their labels dealt out anew: as many first places as before, and no relation to the images."""
-    order = np.random.default_rng(seed).permutation(len(pairs))
-    return [replace(pair, ranks=pairs[other].ranks) for pair, other in zip(pairs, order, strict=True)]
 
 
 def taste_as_rule(settings: JudgeSettings) -> HiddenRule:
