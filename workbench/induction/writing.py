@@ -83,7 +83,7 @@ class Writer:
         reply = await self.client.ask(ChatRequest(system, (question,), criteria_answer()))
         written: Criteria = reply.value
         self.record(
-            Event("", "tightened", 0, written.texts, reason=written.reason, cached=reply.cached, keys=(reply.key,))
+            Event("", "tightened", 1, written.texts, reason=written.reason, cached=reply.cached, keys=(reply.key,))
         )
         return written.texts
 

@@ -91,7 +91,6 @@ class PerPromptRubrics:
     ) -> None:
         self.client = client
         self.settings = settings
-        self._free = RankingJudge(client)
         self._verified_with: dict[Prompt, Comparison] = {}
         for pair in pairs:
             self._verified_with.setdefault(_prompt_of(pair), pair)
