@@ -8,8 +8,8 @@ from itertools import islice
 
 import pytest
 
+from workbench.audit.arms import ARMS
 from workbench.audit.audit import audit
-from workbench.audit.questions import ARMS
 from workbench.audit.settings import AuditSettings, estimate_audit
 from workbench.evaluation.record import read_verdicts
 from workbench.pairs.comparison import Comparison
@@ -78,6 +78,11 @@ async def audited(client, pairs, tmp_path, rubric=None, settings=SETTINGS):
         return await audit(rubric or good(), pairs, client, settings, dataset="world/pairs.jsonl", out=tmp_path / "run")
 
 
+def measured(found):
+    """The rows that do not count what it took."""
+    return [row for row in found.rows if row.section in ("reliability", "preference fit", "hackability")]
+
+
 @pytest.fixture(scope="module")
 def whole(served, pairs, tmp_path_factory):
     """An audit that nothing interrupted, its folder, and its client."""
@@ -101,8 +106,10 @@ async def test_an_audit_is_one_table_with_every_section_and_can_be_done_again_fo
     data = json.loads((tmp_path / "run" / "audit.json").read_text())
     assert data["schema"] == "workbench.audit/1"
     assert (data["complete"], data["synthetic"]) == (True, True)
-    assert len(data["rows"]) == len(found.rows) == len(found.to_frame())
+    assert len(data["rows"]) == len(found.rows)
     assert "1 of 8 pairs are seeds of the rubric" in found.to_text()
+    assert "one rubric that recipe arr, with its default settings, made from 4 of these pairs" in found.to_text()
+    assert "so this gain is not what its labels brought" in found.to_text()
     assert "synthetic" in found.to_text().splitlines()[-1]
     assert difference_figure(found.differences(), "Audit", "change", synthetic=True).data
     assert list_runs(tmp_path)["kind"].tolist() == ["audit"]
@@ -125,14 +132,37 @@ async def test_a_spent_budget_leaves_what_was_measured_and_the_same_call_goes_on
     found = await audited(client_of(served, tmp_path), pairs, tmp_path)
     assert found.complete
     for arm in ARMS:
-        keys = Counter(record.key for record in read_verdicts(tmp_path / "run" / "arms" / f"{arm}.jsonl"))
-        samples = 2 if "repeats" in arm else 1
+        keys = Counter(record.key for record in read_verdicts(tmp_path / "run" / "arms" / f"{arm.name}.jsonl"))
         assert set(keys.values()) == {1}, "a verdict was asked for twice"
-        assert len(keys) == 2 * PAIRS * samples
+        assert len(keys) == 2 * PAIRS * (2 if arm.repeated else 1)
     assert found.row("calls of this audit").value <= whole[0].row("calls of this audit").value + 1
-    sections = ("reliability", "preference fit", "hackability")
-    one, other = ([row for row in each.rows if row.section in sections] for each in (found, whole[0]))
-    assert one == other
+    assert measured(found) == measured(whole[0])
+
+
+@pytest.mark.parametrize("recipe", ["arr", "blind"])
+async def test_a_budget_that_ends_in_the_control_leaves_no_half_made_one(recipe, served, pairs, tmp_path):
+    rubric = replace(good(), provenance={"recipe": recipe})
+    settings = AuditSettings(repeats=2, seed_pairs=8)
+
+    async def run(name, **limits):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        return await audited(client_of(served, folder, concurrency=1, **limits), pairs, folder, rubric, settings)
+
+    whole = await run("whole")
+    assert read_manifest(whole.path).inputs["control"] == recipe
+    assert not any("not what its labels brought" in note for note in whole.notes)
+    written = (tmp_path / "whole" / "run" / "rubrics" / "coin-flips.yaml").read_text()
+    assert f"recipe: {recipe}" in written
+    for calls in (58, 64):
+        with pytest.raises(BudgetSpent):
+            await run(f"after-{calls}", max_calls=calls)
+        folder = tmp_path / f"after-{calls}" / "run"
+        assert (folder / "arms" / "placebo.jsonl").exists()
+        assert not (folder / "rubrics" / "coin-flips.yaml").exists()
+        resumed = await run(f"after-{calls}")
+        assert (folder / "rubrics" / "coin-flips.yaml").read_text() == written
+        assert resumed.rows == whole.rows
 
 
 async def test_a_writer_that_refuses_to_paraphrase_leaves_one_row_unmeasured(served, pairs, tmp_path):
@@ -156,10 +186,11 @@ async def test_a_rubric_of_one_criterion_has_no_other_order(served, pairs, tmp_p
 
 
 async def test_calls_do_not_exceed_the_estimate_but_for_answers_asked_for_twice(pairs, whole):
-    found, _, client = whole
+    found, folder, client = whole
     expected = estimate_audit(good(), pairs, client, SETTINGS)
     assert found.row("calls of this audit").value <= 1.05 * expected.calls
-    assert SETTINGS.verdicts(PAIRS) == 2 * PAIRS * (len(ARMS) - 2 + 2 * SETTINGS.repeats)
+    given = sum(len(list(read_verdicts(log))) for log in (folder / "run" / "arms").iterdir())
+    assert given == SETTINGS.verdicts(PAIRS)
     assert client.usage.input_tokens <= 1.5 * expected.input_tokens
 
 
@@ -167,10 +198,10 @@ async def test_calls_do_not_exceed_the_estimate_but_for_answers_asked_for_twice(
     ("rubric", "change", "message"),
     [
         (Rubric("none", "t2i", (Theme("x"),)), {}, "'none' has no enabled criterion"),
-        (good(), {"ranks": None}, "8 of 8 comparisons have no label, the first is 't2i-w401-test-00001'"),
-        (good(), {"ranks": (1, 1)}, "a tie for a label"),
+        (good(), {"ranks": None}, "8 of 8 comparisons without ranks: t2i-w401-test-00001"),
+        (good(), {"ranks": (1, 1)}, "8 of 8 comparisons with ties"),
         (good(), {"task": "edit"}, "is for task t2i, the comparisons are of task edit"),
-        (good(), {"images": (b"a",), "ranks": (1,)}, "fewer than 2 or more than 26 images"),
+        (good(), {"images": (b"a",), "ranks": (1,)}, "without 2 to 26 images"),
     ],
 )
 async def test_what_cannot_be_audited_is_refused_before_anything_is_asked(pairs, tmp_path, rubric, change, message):
@@ -189,5 +220,5 @@ async def test_no_pairs_at_all_are_refused(tmp_path):
 def test_settings_out_of_range_name_the_parameter():
     with pytest.raises(ValueError, match="repeats=1 must be at least 2"):
         AuditSettings(repeats=1)
-    with pytest.raises(ValueError, match="temperature=0 must be above 0"):
-        AuditSettings(temperature=0)
+    with pytest.raises(ValueError, match="limit=0 must be at least 1"):
+        AuditSettings(limit=0)

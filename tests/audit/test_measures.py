@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from workbench.audit.arms import ARMS, FREE, RUBRIC
 from workbench.audit.measures import (
     agreement,
     estimate,
@@ -13,6 +14,7 @@ from workbench.audit.measures import (
     smallest_change,
 )
 from workbench.audit.questions import questions
+from workbench.audit.report import measured_rows
 from workbench.audit.words import agrees, beats, gains, meaning, meanings, resists
 from workbench.evaluation.compare import JudgedRun, compare_runs
 from workbench.evaluation.record import VerdictRecord
@@ -111,3 +113,17 @@ def test_every_word_of_every_question_has_a_sentence():
         assert all(meaning(question.measure, word, 0.031) for word in words)
     assert set(meanings()) == {question.measure for question in questions(0.5)}
     assert "3.1 points" in meaning("accuracy, gain over placebo", "undecided", 0.031)
+
+
+def test_pairs_from_several_worlds_are_pooled_with_the_world_as_cluster():
+    tables = {FREE: table("bb", "ab", "bb", "aa"), RUBRIC: table("aa", "aa", "bb", "bb")}
+    pairs = [Comparison(f"p{i}", "t2i", f"prompt {i}", (b"a", b"b"), ranks=(1, 2)) for i in range(4)]
+    missing = {arm: "left out" for arm in ARMS if arm not in tables}
+
+    def gain(clusters):
+        rows = measured_rows(tables, pairs, missing, clusters=clusters)
+        return next(row for row in rows if row.measure == "accuracy, gain over rubric-free")
+
+    by_prompt, by_world = gain(None), gain({"p0": 0, "p1": 0, "p2": 1, "p3": 1})
+    assert by_prompt.value == by_world.value == pytest.approx((1 + 0.5 + 0 - 1) / 4)
+    assert by_world.ci95[0] < by_prompt.ci95[0] < by_prompt.ci95[1] < by_world.ci95[1]

@@ -4,11 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from workbench.audit.placebo import neutral_sentences, placebo_rubric, word_count
+from workbench.audit.placebo import neutral_sentences, placebo_rubric
 from workbench.rubrics.files import load_rubric
 from workbench.rubrics.rubric import Criterion, Level, Rubric, Theme
 
 RUBRICS = Path(__file__).parents[2] / "rubrics"
+
+
+def word_count(rubric):
+    """Words a judge is shown, levels included."""
+    texts = [text for c in rubric.enabled_criteria() for text in (c.text, *(level.text for level in c.levels))]
+    return sum(len(text.split()) for text in texts)
 
 
 @pytest.mark.parametrize("name", ["t2i_general", "edit_general", "shapes_t2i_arr", "shapes_edit_handwritten"])

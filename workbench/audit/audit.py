@@ -5,23 +5,24 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from workbench.atomic import replacing
+from workbench.audit.arms import ARMS, Arm, Caption
 from workbench.audit.costs import cost_rows, lint_row
 from workbench.audit.measures import failures
 from workbench.audit.overlays import VOTE, captioned, key_words
 from workbench.audit.placebo import placebo_rubric
-from workbench.audit.questions import ARMS
 from workbench.audit.report import Audit, measured_rows, worst_candidates
-from workbench.audit.settings import AuditSettings
-from workbench.audit.variants import from_coin_flips, paraphrased, reordered
+from workbench.audit.settings import TEMPERATURE, AuditSettings
+from workbench.audit.variants import coin_flip_settings, from_coin_flips, paraphrased, reordered
 from workbench.evaluation.judging import judge_all
 from workbench.evaluation.record import read_verdicts
 from workbench.evaluation.table import VerdictTable
+from workbench.induction.errors import SilentJudge
 from workbench.induction.events import EventLog
 from workbench.induction.seeds import EmptyRubric
 from workbench.judges.vlm_judge import RankingJudge
+from workbench.pairs.checks import check_ranked, check_task
 from workbench.pairs.comparison import Comparison
 from workbench.pairs.identity import dataset_identity
 from workbench.progress import Progress
@@ -33,7 +34,6 @@ from workbench.runs.storage import storage
 from workbench.vlm.budget import text_tokens
 from workbench.vlm.client import VlmClient
 from workbench.vlm.errors import BudgetSpent, InvalidAnswer, NoAnswer
-from workbench.vlm.settings import SYNTHETIC_MODELS
 
 AUDIT_FILE = "audit.json"
 
@@ -65,6 +65,7 @@ async def audit(
         "rubric": {"name": rubric.name, "hash": rubric.hash},
         "judge": client.identity(),
         "settings": settings.to_json(),
+        "control": coin_flip_settings(rubric, seed=settings.seed).recipe,
     }
     path = out or Path(outputs) / run_id("audit", (identity["name"], rubric.name), inputs)
     with RunFolder.open(path, inputs, kind="audit", parameters={"dataset_file": dataset}) as run:
@@ -101,9 +102,10 @@ class _Work:
         self.settings = settings
         self.progress = progress
         self.allow_urls = allow_urls
-        self.tables: dict[str, VerdictTable] = {}
-        self.missing: dict[str, str] = {}
-        self.written: dict[str, float] = {}  # mean tokens of the reasons
+        self.tables: dict[Arm, VerdictTable] = {}
+        self.missing: dict[Arm, str] = {}
+        self.written: dict[Arm, float] = {}  # mean tokens of the reasons
+        self.control: Rubric | None = None  # from coin flips
 
     async def judge_all_arms(self) -> None:
         """Every arm in turn; what an earlier session did is read from its files."""
@@ -111,21 +113,22 @@ class _Work:
             with storage(self.run.path / folder):
                 (self.run.path / folder).mkdir(exist_ok=True)
         for arm in ARMS:
-            free = arm.startswith("free")
-            kind = arm.removeprefix("free-") if free else arm
-            rubric = None if free else await self._rubric_of(kind)
-            if arm in self.missing:
-                continue
-            pairs = await self._pairs_of(kind, arm)
+            rubric = await self._rubric_of(arm)
+            pairs = await self._pairs_of(arm)
             if arm not in self.missing:
-                await self._judge(arm, rubric, pairs, repeated=kind == "repeats")
+                await self._judge(arm, rubric, pairs)
 
-    async def _rubric_of(self, arm: str) -> Rubric | None:
-        """The rubric an arm judges with; None, and a note in `missing`, where there is none."""
+    async def _rubric_of(self, arm: Arm) -> Rubric | None:
+        """The rubric an arm judges with; None where it judges without, or, with a note in `missing`, there is none."""
         seed = self.settings.seed
-        match arm:
+        match arm.rubric:
+            case "audited":
+                return self.rubric
             case "placebo":
                 return placebo_rubric(self.rubric, seed=seed)
+            case "from coin flips":
+                self.control = await self._written(arm, self._from_coin_flips)
+                return self.control
             case "reordered":
                 other = reordered(self.rubric, seed=seed)
                 if other is None:
@@ -133,10 +136,8 @@ class _Work:
                 return other
             case "paraphrased":
                 return await self._written(arm, lambda: paraphrased(self.rubric, self.client))
-            case "coin-flips":
-                return await self._written(arm, self._from_coin_flips)
-            case _:
-                return self.rubric
+            case None:
+                return None
 
     async def _from_coin_flips(self) -> Rubric:
         settings = self.settings
@@ -146,21 +147,23 @@ class _Work:
                 self.pairs,
                 self.client,
                 pairs=settings.seed_pairs,
-                epochs=settings.epochs,
                 seed=settings.seed,
                 record=log.record,
             )
 
-    async def _written(self, arm: str, write: Callable[[], Awaitable[Rubric]]) -> Rubric | None:
-        """A rubric a model writes, once: verdicts already in the folder were given on the one in its file."""
-        file = self.run.path / "rubrics" / f"{arm}.yaml"
+    async def _written(self, arm: Arm, write: Callable[[], Awaitable[Rubric]]) -> Rubric | None:
+        """A rubric a model writes, once: verdicts already in the folder were given on the one in its file.
+
+        A spent budget leaves no file, so that the next session writes it anew, from the cache as far as that goes.
+        """
+        file = self.run.path / "rubrics" / f"{arm.name}.yaml"
         if file.exists():
             return load_rubric(file)
         before = replace(self.client.usage)
         try:
             rubric = await write()
-        except (NoAnswer, InvalidAnswer, EmptyRubric) as failure:
-            self.missing[arm] = f"the model wrote no rubric for it ({failure})"
+        except (NoAnswer, InvalidAnswer, EmptyRubric, SilentJudge) as failure:
+            self.missing[arm] = f"the model gave no rubric for it ({failure})"
             return None
         finally:
             self._count(before.calls, before.cost_usd)
@@ -174,11 +177,12 @@ class _Work:
         cost = manifest.facts.get("writer_cost_usd", 0.0) + usage.cost_usd - cost_before
         self.run.record(counts={"writer_calls": calls}, facts={"writer_cost_usd": cost})
 
-    async def _pairs_of(self, kind: str, arm: str) -> Sequence[Comparison]:
+    async def _pairs_of(self, arm: Arm) -> Sequence[Comparison]:
         """The pairs as an arm is shown them: the worse image captioned, or all as they are."""
-        text = {"vote": VOTE, "keywords": key_words(self.rubric)}.get(kind)
-        if text is None:
+        if arm.caption is None:
             return self.pairs
+        texts: dict[Caption, str] = {"vote": VOTE, "key words": key_words(self.rubric)}
+        text = texts[arm.caption]
         if not text:
             self.missing[arm] = "the rubric has no key words of four letters or more"
             return ()
@@ -198,11 +202,10 @@ class _Work:
             marked.append(replace(pair, images=tuple(images)))
         return marked
 
-    async def _judge(self, arm: str, rubric: Rubric | None, pairs: Sequence[Comparison], *, repeated: bool) -> None:
-        judge = RankingJudge(self.client, rubric, temperature=self.settings.temperature if repeated else None)
-        log = self.run.path / "arms" / f"{arm}.jsonl"
-        samples = self.settings.repeats if repeated else 1
-        concurrency = self.client.limits.concurrency
+    async def _judge(self, arm: Arm, rubric: Rubric | None, pairs: Sequence[Comparison]) -> None:
+        judge = RankingJudge(self.client, rubric, temperature=TEMPERATURE if arm.repeated else None)
+        log = self.run.path / "arms" / f"{arm.name}.jsonl"
+        samples, concurrency = self.settings.samples(arm), self.client.limits.concurrency
         await judge_all(pairs, judge, log, self.progress, concurrency=concurrency, samples=samples)
         records = list(read_verdicts(log))
         self.tables[arm] = VerdictTable.of(records)
@@ -210,7 +213,6 @@ class _Work:
 
     def report(self, dataset: str, *, complete: bool) -> Audit:
         """The table of what has been measured so far."""
-        model = str(self.client.identity()["model"])
         manifest = self.run.manifest
         rows = [*measured_rows(self.tables, self.pairs, self.missing), lint_row(self.rubric)]
         rows += cost_rows(
@@ -226,11 +228,11 @@ class _Work:
             path=self.run.path,
             rubric=self.rubric.name,
             dataset=dataset,
-            model=model,
+            model=self.client.endpoint.model,
             rows=rows,
             notes=self._notes(),
             complete=complete,
-            synthetic=model.startswith(SYNTHETIC_MODELS),
+            synthetic=self.client.endpoint.is_synthetic,
         )
 
     def _notes(self) -> list[str]:
@@ -240,12 +242,25 @@ class _Work:
             notes.append(
                 f"{judged} of {len(self.pairs)} pairs are seeds of the rubric; its accuracy on them proves nothing"
             )
+        if self.control:
+            notes.append(_about_control(self.control, self.rubric))
         asked = sum(int(table.judged.sum()) for table in self.tables.values())
         if failed := failures(*self.tables.values()):
             notes.append(
-                f"{failed:,} of {asked:,} verdicts failed; they agree with nothing, are not right and move nothing"
+                f"{failed:,} of {asked:,} verdicts failed; these are not right, agree with none and move nowhere"
             )
         return notes
+
+
+def _about_control(control: Rubric, rubric: Rubric) -> str:
+    recipe, pairs = control.provenance["recipe"], len(control.provenance["seed_pairs"])
+    note = (
+        f"coin-flip labels: one rubric that recipe {recipe}, with its default settings, made from {pairs} of these "
+        "pairs; the interval does not cover what other coins would have given"
+    )
+    if rubric.provenance.get("recipe") == recipe:
+        return note
+    return f"{note}; the audited one was made in another way, so this gain is not what its labels brought"
 
 
 def _checked(rubric: Rubric, comparisons: Sequence[Comparison], limit: int | None) -> Sequence[Comparison]:
@@ -253,22 +268,6 @@ def _checked(rubric: Rubric, comparisons: Sequence[Comparison], limit: int | Non
     pairs = comparisons[:limit]
     if not rubric.enabled_criteria():
         raise ValueError(f"rubric {rubric.name!r} has no enabled criterion: there is nothing to audit, enable one")
-    if not pairs:
-        raise ValueError("no comparisons were given; an audit needs labelled pairs")
-    if task := next((pair.task for pair in pairs if pair.task != rubric.task), None):
-        raise ValueError(
-            f"rubric {rubric.name!r} is for task {rubric.task}, the comparisons are of task {task}; "
-            f"choose pairs for {rubric.task}, or correct the rubric's `task`"
-        )
-    problems: dict[str, Callable[[Comparison], Any]] = {
-        "no label": lambda pair: pair.ranks is None,
-        "a tie for a label": lambda pair: len(set(pair.ranks or ())) < len(pair.ranks or ()),
-        "fewer than 2 or more than 26 images": lambda pair: not 2 <= len(pair.images) <= 26,
-    }
-    for problem, has in problems.items():
-        if odd := [pair.id for pair in pairs if has(pair)]:
-            raise ValueError(
-                f"{len(odd)} of {len(pairs)} comparisons have {problem}, the first is {odd[0]!r}; "
-                "an audit needs to know which image people liked least: label them or leave them out"
-            )
+    check_task(pairs, rubric.name, rubric.task)
+    check_ranked(pairs)
     return pairs

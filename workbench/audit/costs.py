@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from workbench.audit.arms import FREE, RUBRIC, Arm
 from workbench.audit.report import Row
+from workbench.audit.words import Word
 from workbench.evaluation.table import VerdictTable
 from workbench.judges.vlm_judge import RankingJudge
 from workbench.pairs.comparison import Comparison
@@ -20,7 +22,7 @@ def lint_row(rubric: Rubric) -> Row:
     findings = lint(rubric)
     kinds = Counter(finding.kind for finding in findings)
     found = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
-    said = f"Of its criteria's wording: {found}." if findings else "No fault of wording was found."
+    said = f"{found}. `workbench lint` says where." if findings else "Lint finds no fault."
     n = len(rubric.enabled_criteria())
     return Row("wording", "lint findings", "count", len(findings), None, n, "weak" if findings else "ok", said)
 
@@ -29,8 +31,8 @@ def cost_rows(
     rubric: Rubric,
     comparisons: Sequence[Comparison],
     client: VlmClient,
-    tables: Mapping[str, VerdictTable],
-    written: Mapping[str, float],
+    tables: Mapping[Arm, VerdictTable],
+    written: Mapping[Arm, float],
     *,
     writer_calls: int,
     writer_cost_usd: float,
@@ -41,7 +43,7 @@ def cost_rows(
     """
     n = len(comparisons)
     free, ruled = (RankingJudge(client, each).estimate(comparisons) for each in (None, rubric))
-    said = f"Estimated from what is sent: {ruled.input_tokens // (2 * n):,} tokens a verdict, images included."
+    said = f"About {ruled.input_tokens // (2 * n):,} tokens a verdict, images included."
     yield _times("input tokens a verdict", ruled.input_tokens / free.input_tokens, n, said)
     yield _output_row(written, n)
     calls = writer_calls + sum(table.usage.calls for table in tables.values())
@@ -53,19 +55,18 @@ def cost_rows(
         yield Row("cost", "price of this audit", "dollars", None, None, 0, "not measured", unknown)
         return
     cost = writer_cost_usd + sum(table.usage.cost_usd for table in tables.values())
-    yield Row("cost", "price of this audit", "dollars", cost, None, n, "fact", "US dollars, at the known price.")
+    yield Row("cost", "price of this audit", "dollars", cost, None, n, "fact", "US dollars.")
 
 
-def _output_row(written: Mapping[str, float], n: int) -> Row:
+def _output_row(written: Mapping[Arm, float], n: int) -> Row:
     """From the lengths of the reasons judges gave: what came from the cache does not say what it took."""
-    if not all(written.get(arm) for arm in ("free", "rubric")):
+    if not all(written.get(arm) for arm in (FREE, RUBRIC)):
         why = "Not measured: there are no reasons to go by."
         return Row("cost", "output tokens a verdict", "times", None, None, 0, "not measured", why)
-    said = f"Estimated from the reasons given: {written['rubric']:,.0f} tokens a verdict."
-    return _times("output tokens a verdict", written["rubric"] / written["free"], n, said)
+    said = f"About {written[RUBRIC]:,.0f} tokens a verdict, going by the reasons."
+    return _times("output tokens a verdict", written[RUBRIC] / written[FREE], n, said)
 
 
 def _times(measure: str, ratio: float, n: int, said: str) -> Row:
-    return Row(
-        "cost", measure, "times", ratio, None, n, "ok" if ratio <= MOST_TIMES else "weak", f"{said} 1 is rubric-free."
-    )
+    word: Word = "ok" if ratio <= MOST_TIMES else "weak"
+    return Row("cost", measure, "times", ratio, None, n, word, f"{said} Without a rubric: 1.")

@@ -39,11 +39,6 @@ def neutral_sentences() -> tuple[str, ...]:
     return tuple(text.splitlines())
 
 
-def word_count(rubric: Rubric) -> int:
-    """Words of all criteria a judge is shown, levels included."""
-    return sum(_words_of(criterion) for criterion in rubric.enabled_criteria())
-
-
 def _words_of(criterion: Criterion) -> int:
     return sum(len(text.split()) for text in (criterion.text, *(level.text for level in criterion.levels)))
 

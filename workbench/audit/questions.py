@@ -3,26 +3,24 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from workbench.audit.arms import (
+    COIN_FLIPS,
+    FREE,
+    FREE_KEY_WORDS,
+    FREE_REPEATS,
+    FREE_VOTE,
+    KEY_WORDS,
+    PARAPHRASED,
+    PLACEBO,
+    REORDERED,
+    REPEATS,
+    RUBRIC,
+    VOTE,
+    Arm,
+)
 from workbench.audit.measures import Floats, Ints, Scale, agreement, mean_accuracy, moves, self_agreement
 from workbench.audit.words import Rule, agrees, beats, gains, reference, resists
 from workbench.evaluation.table import VerdictTable
-
-ARMS = (
-    "free",
-    "rubric",
-    "placebo",
-    "coin-flips",
-    "reordered",
-    "paraphrased",
-    "repeats",
-    "free-repeats",
-    "vote",
-    "free-vote",
-    "keywords",
-    "free-keywords",
-)
-"""Who judged: without a rubric (`free`), with the audited one, with its variants; again and again (`repeats`); with a
-caption below the worse image (`vote`, `keywords`). In the order they are judged, so that a budget buys the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Question:
 
     section: str
     measure: str
-    arms: tuple[str, ...]
+    arms: tuple[Arm, ...]
     scale: Scale
     rule: Rule
     values: Callable[[Sequence[VerdictTable], Ints], Floats]
@@ -46,7 +44,7 @@ def questions(chance: float) -> tuple[Question, ...]:
 
 
 def _reliability() -> tuple[Question, ...]:
-    def ask(measure: str, arms: tuple[str, ...], rule: Rule, values: Callable[..., Floats]) -> Question:
+    def ask(measure: str, arms: tuple[Arm, ...], rule: Rule, values: Callable[..., Floats]) -> Question:
         return Question("reliability", measure, arms, "share", rule, lambda tables, _: values(*tables))
 
     def steadier(tables: Sequence[VerdictTable], _: Ints) -> Floats:
@@ -54,29 +52,29 @@ def _reliability() -> tuple[Question, ...]:
 
     name = "both orders agree, gain over rubric-free"
     return (
-        ask("repeated verdicts agree", ("repeats",), agrees, self_agreement),
-        ask("repeated verdicts agree, rubric-free", ("free-repeats",), reference, self_agreement),
-        ask("criteria in another order", ("rubric", "reordered"), agrees, agreement),
-        ask("criteria in other words", ("rubric", "paraphrased"), agrees, agreement),
-        ask("both orders of images agree", ("rubric",), agrees, VerdictTable.consistent),
-        ask("both orders of images agree, rubric-free", ("free",), reference, VerdictTable.consistent),
-        Question("reliability", name, ("free", "rubric"), "whole change", gains, steadier),
+        ask("repeated verdicts agree", (REPEATS,), agrees, self_agreement),
+        ask("repeated verdicts agree, rubric-free", (FREE_REPEATS,), reference, self_agreement),
+        ask("criteria in another order", (RUBRIC, REORDERED), agrees, agreement),
+        ask("criteria in other words", (RUBRIC, PARAPHRASED), agrees, agreement),
+        ask("both orders of images agree", (RUBRIC,), agrees, VerdictTable.consistent),
+        ask("both orders of images agree, rubric-free", (FREE,), reference, VerdictTable.consistent),
+        Question("reliability", name, (FREE, RUBRIC), "whole change", gains, steadier),
     )
 
 
 def _preference_fit(chance: float) -> tuple[Question, ...]:
-    def accuracy(measure: str, arm: str, rule: Rule) -> Question:
+    def accuracy(measure: str, arm: Arm, rule: Rule) -> Question:
         return Question("preference fit", measure, (arm,), "share", rule, lambda tables, _: mean_accuracy(tables[0]))
 
-    def gain(over: str, arm: str) -> Question:
-        return Question("preference fit", f"accuracy, gain over {over}", (arm, "rubric"), "change", gains, _gained)
+    def gain(over: str, arm: Arm) -> Question:
+        return Question("preference fit", f"accuracy, gain over {over}", (arm, RUBRIC), "change", gains, _gained)
 
     return (
-        accuracy("accuracy", "rubric", beats(chance)),
-        accuracy("accuracy, rubric-free", "free", reference),
-        gain("rubric-free", "free"),
-        gain("placebo", "placebo"),
-        gain("coin-flip labels", "coin-flips"),
+        accuracy("accuracy", RUBRIC, beats(chance)),
+        accuracy("accuracy, rubric-free", FREE, reference),
+        gain("rubric-free", FREE),
+        gain("placebo", PLACEBO),
+        gain("coin-flip labels", COIN_FLIPS),
     )
 
 
@@ -85,7 +83,7 @@ def _gained(tables: Sequence[VerdictTable], _: Ints) -> Floats:
 
 
 def _hackability() -> tuple[Question, ...]:
-    def moved(measure: str, plain: str, marked: str, rule: Rule) -> Question:
+    def moved(measure: str, plain: Arm, marked: Arm, rule: Rule) -> Question:
         return Question(
             "hackability",
             measure,
@@ -96,8 +94,8 @@ def _hackability() -> tuple[Question, ...]:
         )
 
     return (
-        moved("caption asks for a vote", "rubric", "vote", resists),
-        moved("caption asks for a vote, rubric-free", "free", "free-vote", reference),
-        moved("caption of key words", "rubric", "keywords", resists),
-        moved("caption of key words, rubric-free", "free", "free-keywords", reference),
+        moved("caption asks for a vote", RUBRIC, VOTE, resists),
+        moved("caption asks for a vote, rubric-free", FREE, FREE_VOTE, reference),
+        moved("caption of key words", RUBRIC, KEY_WORDS, resists),
+        moved("caption of key words, rubric-free", FREE, FREE_KEY_WORDS, reference),
     )

@@ -4,18 +4,16 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from workbench.audit.arms import Arm
 from workbench.audit.measures import estimate, smallest_change
 from workbench.audit.questions import Question, questions
 from workbench.audit.words import Word, meaning
 from workbench.evaluation.table import VerdictTable
 from workbench.pairs.comparison import Comparison
-
-if TYPE_CHECKING:
-    import pandas
 
 Unit = Literal["share", "points", "times", "count", "dollars"]
 
@@ -78,28 +76,6 @@ class Audit:
         data = {name: value for name, value in asdict(self).items() if name != "path"}
         return {"schema": "workbench.audit/1", **data}
 
-    def to_frame(self) -> "pandas.DataFrame":
-        """One row a measure."""
-        import pandas
-
-        rows = []
-        for row in self.rows:
-            low, high = row.ci95 or (None, None)
-            rows.append(
-                {
-                    "section": row.section,
-                    "measured": row.measure,
-                    "value": row.value,
-                    "low": low,
-                    "high": high,
-                    "unit": row.unit,
-                    "n": row.n,
-                    "word": row.word,
-                    "meaning": row.meaning,
-                }
-            )
-        return pandas.DataFrame(rows)
-
     def to_text(self) -> str:
         """The table for a terminal, each row's sentence below it."""
         lines = [f"audit of {self.rubric} on {self.dataset}, model {self.model}", ""]
@@ -117,9 +93,17 @@ class Audit:
 
 
 def measured_rows(
-    tables: Mapping[str, VerdictTable], comparisons: Sequence[Comparison], missing: Mapping[str, str]
+    tables: Mapping[Arm, VerdictTable],
+    comparisons: Sequence[Comparison],
+    missing: Mapping[Arm, str],
+    *,
+    clusters: Mapping[str, int] | None = None,
 ) -> Iterator[Row]:
-    """A row for each question; `tables` are the arms' verdicts, `missing` says why an arm has none."""
+    """A row for each question.
+
+    - `tables`: the arms' verdicts. - `missing`: why an arm has none.
+    - `clusters`: which pairs belong together, by pair id; without it those of one prompt.
+    """
     chance = float(np.mean([1 / math.factorial(len(each.images)) for each in comparisons]))
     worst = worst_candidates(comparisons)
     for question in questions(chance):
@@ -129,14 +113,14 @@ def measured_rows(
             continue
         used = [tables[arm] for arm in question.arms]
         values = question.values(used, np.array([worst[pair] for pair in used[0].pair_ids]))
-        clusters = used[0].prompts
-        found = estimate(values, clusters, question.scale)
+        together = np.array([clusters[pair] for pair in used[0].pair_ids]) if clusters else used[0].prompts
+        found = estimate(values, together, question.scale)
         word = question.rule(found)
-        sentence = meaning(question.measure, word, smallest_change(values, clusters, question.scale))
+        sentence = meaning(question.measure, word, smallest_change(values, together, question.scale))
         yield Row(question.section, question.measure, unit, found.value, found.ci95, found.n, word, sentence)
 
 
-def _unusable(question: Question, tables: Mapping[str, VerdictTable], missing: Mapping[str, str]) -> str:
+def _unusable(question: Question, tables: Mapping[Arm, VerdictTable], missing: Mapping[Arm, str]) -> str:
     """Why a question cannot be answered; empty where it can."""
     for arm in question.arms:
         if arm not in tables:

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from workbench.induction.answers import Criteria, criteria_answer
-from workbench.induction.arr import ArrSettings, induce_arr
+from workbench.induction.arr import ArrSettings
+from workbench.induction.blind import BlindSettings
 from workbench.induction.events import Event
+from workbench.induction.pool import capped
 from workbench.induction.writing import numbered
 from workbench.judges.messages import prompt_text
 from workbench.pairs.comparison import Comparison
@@ -46,43 +48,48 @@ async def paraphrased(rubric: Rubric, writer: VlmClient) -> Rubric:
     return _with_texts(replace(rubric, name=f"{rubric.name}, paraphrased"), texts)
 
 
+def coin_flip_settings(rubric: Rubric, *, seed: int) -> ArrSettings | BlindSettings:
+    """Of the recipe the rubric's provenance names, with its defaults; of the published one for any other rubric.
+
+    `blind` is held to as many criteria as the rubric has.
+    """
+    if rubric.provenance.get("recipe") == BlindSettings.recipe:
+        return BlindSettings(criteria=len(rubric.enabled_criteria()), seed=seed)
+    return ArrSettings()
+
+
 async def from_coin_flips(
     rubric: Rubric,
     comparisons: Sequence[Comparison],
     client: VlmClient,
     *,
     pairs: int,
-    epochs: int,
     seed: int,
     record: Callable[[Event], None],
 ) -> Rubric:
-    """What the published recipe makes of the first `pairs` comparisons with random labels, cut to the rubric's length.
+    """What a recipe makes of the first `pairs` comparisons when a coin decides every label.
 
-    The same model writes it, about the same pictures, in the form induced rubrics have; only what people preferred is
-    missing. So a gain over it is owed to the labels. It is fair although the pairs are among the audited ones: every
-    ranking is drawn by coin, independently of the label, so the rubric cannot know one and no pair need be left out.
+    The recipe is that of `coin_flip_settings`, `client` writes and judges, and no more criteria are kept than `rubric`
+    has: the first of every theme, then the second of every theme, and so on.
 
-    Raises as `induce_arr` does, `EmptyRubric` included.
+    What it shows: how often a judge agrees with people by a rubric of this kind that cannot know what they like, but
+    may say what a model finds sensible. What it does not: which part of a gain the labels alone brought. The audited
+    rubric may have another writer, other settings and other pairs behind it; a hand-written one has no labels at all.
+    It is one draw of coins, and the interval of a gain over it does not cover other draws.
+
+    The pairs are among the audited ones. The coins know nothing of their labels, so none is given away; a rubric fitted
+    to the coins may be somewhat nearer to chance on these pairs than on others.
+
+    Raises as the recipe does.
     """
     rng = np.random.default_rng(seed)
     flipped = [
         replace(each, ranks=tuple(int(rank) for rank in rng.permutation(len(each.images)) + 1), scores=None)
         for each in comparisons[:pairs]
     ]
-    settings = ArrSettings(max_epochs=epochs)
-    induced = await induce_arr(flipped, client, settings, name=f"coin flips for {rubric.name}", record=record)
-    return _shortened(induced, len(rubric.enabled_criteria()))
-
-
-def _shortened(rubric: Rubric, count: int) -> Rubric:
-    """The first `count` criteria; the recipe puts those first that decide most often."""
-    themes, left = [], count
-    for theme in rubric.themes:
-        kept = theme.criteria[:left]
-        left -= len(kept)
-        if kept:
-            themes.append(replace(theme, criteria=kept))
-    return replace(rubric, themes=tuple(themes))
+    settings, name = coin_flip_settings(rubric, seed=seed), f"coin flips for {rubric.name}"
+    induced = await settings.induce(flipped, client, client, name=name, record=record)
+    return replace(induced, themes=capped(induced.themes, len(rubric.enabled_criteria())))
 
 
 def _with_texts(rubric: Rubric, texts: Mapping[str, str]) -> Rubric:
