@@ -51,7 +51,7 @@ def audit(
     allow_outside: AllowOutside = False,
     allow_urls: AllowUrls = False,
 ) -> None:
-    """Audit any rubric: reliability, preference fit against placebo and shuffled rubrics, hackability, cost."""
+    """Audit any rubric: reliability, preference fit against a placebo and coin-flip labels, hackability, cost."""
     from workbench.audit.audit import audit as audit_rubric
     from workbench.audit.settings import AuditSettings, estimate_audit
     from workbench.connect import connect
