@@ -19,11 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.audit.arms import ARMS
 from workbench.audit.audit import audit
-from workbench.audit.measures import estimate, smallest_change
 from workbench.audit.placebo import placebo_rubric
-from workbench.audit.questions import questions
-from workbench.audit.report import Audit, worst_candidates
+from workbench.audit.report import Audit, measured_rows, worst_candidates
 from workbench.audit.settings import AuditSettings
 from workbench.evaluation.judging import judge_pairs
 from workbench.evaluation.record import read_verdicts
@@ -32,6 +31,7 @@ from workbench.judges.vlm_judge import RankingJudge
 from workbench.pairs.comparison import Comparison, Task
 from workbench.pairs.loading import load
 from workbench.rubrics.rubric import Criterion, Rubric, Theme
+from workbench.shapes.arms import oracle
 from workbench.shapes.judge.server import running_server
 from workbench.shapes.judge.settings import JudgeSettings
 from workbench.shapes.rule import HiddenRule
@@ -78,7 +78,7 @@ def sampled_world(task: Task, seed: int, pairs: int, folder: Path) -> Sampled:
 
 def rubrics(world: Sampled) -> dict[str, Rubric]:
     """The five; the placebo is another draw than the one it is audited against."""
-    good = listed("good", world.task, world.rule.as_rubric_sentences())
+    good = oracle(world.rule, world.task)
     opposite = HiddenRule(
         {name: -weight for name, weight in world.rule.weights.items()},
         tuple(replace(each, weight=-each.weight) for each in world.rule.conditions),
@@ -89,7 +89,7 @@ def rubrics(world: Sampled) -> dict[str, Rubric]:
         "vague": listed("vague", world.task, VAGUE),
         "placebo": replace(placebo_rubric(good, seed=1), name="placebo"),
         "stuffed": listed("stuffed", world.task, stuffed),
-        "misleading": listed("misleading", world.task, opposite.as_rubric_sentences()),
+        "misleading": replace(oracle(opposite, world.task), name="misleading"),
     }
 
 
@@ -126,37 +126,24 @@ def audit_world(world: Sampled, settings: AuditSettings) -> dict[str, Audit]:
 def pooled_table(name: str, worlds: list[Sampled], audits: list[Audit]) -> None:
     """Every question over the pairs of all worlds, each world a cluster; and in how many worlds which word was said."""
     print(f"\n{name}: {len(worlds)} worlds pooled, the world as cluster (synthetic)")
-    print(f"{'':42}{'value':>8}  {'95% interval':<18}{'n':>7}  {'pooled':12} by world")
-    for question in questions(chance=0.5):
-        words = Counter(each.row(question.measure).word for each in audits)
-        values, clusters = [], []
-        for i, (world, each) in enumerate(zip(worlds, audits, strict=True)):
-            logs = [each.path / "arms" / f"{arm}.jsonl" for arm in question.arms]
-            if not all(log.exists() for log in logs):
-                continue
-            tables = [VerdictTable.of(read_verdicts(log)) for log in logs]
-            worst = worst_candidates(world.comparisons)
-            values.append(question.values(tables, np.array([worst[pair] for pair in tables[0].pair_ids])))
-            clusters.append(np.full(len(values[-1]), i))
-        said = ", ".join(f"{word} {count}" for word, count in words.most_common())
-        if not values:
-            print(f"{question.measure:42}{'-':>8}  {'':18}{0:>7}  {'not measured':12} {said}")
-            continue
-        joined, cluster = np.concatenate(values), np.concatenate(clusters)
-        found = estimate(joined, cluster, question.scale)
-        assert found.value is not None
-        assert found.ci95 is not None
-        sign = "" if question.scale == "share" else "+"
-        low, high = (format(100 * bound, f"{sign}.1f") for bound in found.ci95)
-        value = format(100 * found.value, f"{sign}.1f")
-        least = smallest_change(joined, cluster, question.scale)
-        shown = f" (shows {100 * least:.1f})" if least else ""
-        print(f"{question.measure:42}{value:>8}  {f'[{low}, {high}]':<18}{found.n:>7,}  "
-              f"{question.rule(found):12} {said}{shown}")  # fmt: skip
+    print(f"{'':42}{'value [95% interval]':26}{'n':>6}  {'pooled':12} by world")
+    pairs = [pair for world in worlds for pair in world.comparisons]
+    clusters = {pair.id: i for i, world in enumerate(worlds) for pair in world.comparisons}
+    tables, missing = {}, {}
+    for arm in ARMS:
+        logs = [each.path / "arms" / f"{arm.name}.jsonl" for each in audits]
+        if lacking := sum(not log.exists() for log in logs):
+            missing[arm] = f"{lacking} worlds lack it"
+        else:
+            tables[arm] = VerdictTable.of(record for log in logs for record in read_verdicts(log))
+    for row in measured_rows(tables, pairs, missing, clusters=clusters):
+        words = Counter(each.row(row.measure).word for each in audits).most_common()
+        said = ", ".join(f"{word} {count}" for word, count in words)
+        print(f"{row.measure:42}{row.shown():26}{row.n:>6,}  {row.word:12} {said}")
     for measure in ("lint findings", "input tokens a verdict", "output tokens a verdict", "calls of this audit"):
-        found_values = [each.row(measure).value for each in audits]
-        known = [value for value in found_values if value is not None]
-        print(f"{measure:42}{np.mean(known) if known else float('nan'):>8.2f}  mean of {len(known)} worlds")
+        values = [each.row(measure).value for each in audits]
+        known = [value for value in values if value is not None]
+        print(f"{measure:42}{np.mean(known) if known else float('nan'):.2f}  mean of {len(known)} worlds")
 
 
 def gullibility(world: Sampled, settings: AuditSettings) -> None:
