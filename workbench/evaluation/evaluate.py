@@ -10,7 +10,6 @@ from workbench.evaluation.record import VerdictRecord, read_verdicts
 from workbench.evaluation.results import Results, summarise
 from workbench.judges.rubric_source import RubricSource, apart
 from workbench.judges.verdict import Judge
-from workbench.pairs.checks import MOST_CANDIDATES as MOST_CANDIDATES
 from workbench.pairs.checks import check_images, check_task
 from workbench.pairs.comparison import Comparison
 from workbench.pairs.identity import dataset_identity
