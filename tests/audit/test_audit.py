@@ -23,6 +23,7 @@ from workbench.shapes.sampling import sample_pairs, sample_world
 from workbench.shapes.world import encode
 from workbench.vlm.client import VlmClient
 from workbench.vlm.errors import BudgetSpent, NoAnswer
+from workbench.vlm.request import Reply
 from workbench.vlm.settings import Endpoint, Limits, Sampling
 
 WORLD = 401
@@ -38,6 +39,16 @@ class Refusing(VlmClient):
         if "paraphrase" in request.system:
             raise NoAnswer("I'm sorry, but I can't help with that request")
         return await super().ask(request)
+
+
+class Parrot(VlmClient):
+    """Gives the criteria back word for word when it is asked for other words."""
+
+    async def ask(self, request):
+        if "paraphrase" not in request.system:
+            return await super().ask(request)
+        data = {"rubrics": [line.split(". ", 1)[1] for line in request.content[0].splitlines()], "reason": ""}
+        return Reply(request.answer.parse(data), data, "", key="parrot")
 
 
 class Silent(VlmClient):
@@ -171,6 +182,13 @@ async def test_a_writer_that_refuses_to_paraphrase_leaves_one_row_unmeasured(ser
     assert [row.measure for row in unmeasured] == ["criteria in other words"]
     assert "can't help with that" in unmeasured[0].meaning
     assert unmeasured[0].value is None
+
+
+async def test_a_paraphrase_in_the_same_words_shows_nothing(served, pairs, tmp_path):
+    found = await audited(client_of(served, tmp_path, Parrot), pairs, tmp_path)
+    row = found.row("criteria in other words")
+    assert (row.word, row.value) == ("not measured", None)
+    assert "the model gave the same words back" in row.meaning
 
 
 async def test_verdicts_that_never_came_are_not_called_wrong(served, pairs, tmp_path):

@@ -135,7 +135,11 @@ class _Work:
                     self.missing[arm] = "the rubric has one criterion, and so only one order"
                 return other
             case "paraphrased":
-                return await self._written(arm, lambda: paraphrased(self.rubric, self.client))
+                other = await self._written(arm, lambda: paraphrased(self.rubric, self.client))
+                if other is not None and other.hash == self.rubric.hash:
+                    self.missing[arm] = "the model gave the same words back"
+                    return None
+                return other
             case None:
                 return None
 
