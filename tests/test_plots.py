@@ -8,7 +8,15 @@ import pytest
 
 from workbench.evaluation.results import Accuracy
 from workbench.evaluation.statistics import Estimate
-from workbench.plots import COLORS, accuracy_figure, counts_figure, difference_figure, strata_figure, use_template
+from workbench.plots import (
+    COLORS,
+    accuracy_figure,
+    counts_figure,
+    difference_figure,
+    spread_figure,
+    strata_figure,
+    use_template,
+)
 
 NONE = Estimate(None, None, 0)
 
@@ -98,3 +106,20 @@ def test_the_template_keeps_figures_small_in_a_notebook():
             assert list(figure.layout.template.layout.colorway) == list(COLORS)
     finally:
         pio.renderers.default, pio.templates.default = before
+
+
+def test_a_spread_shows_every_value_and_the_mean_with_its_interval():
+    figure = spread_figure({"blind": [0.1, 0.2, 0.3], "<b>arr</b>": [0.0, 0.0]}, "Gains", "gain", synthetic=True)
+    assert [list(trace.x) for trace in figure.data[:2]] == [[0.1, 0.2, 0.3], [0.0, 0.0]]
+    means = figure.data[2]
+    assert list(means.x) == pytest.approx([0.2, 0.0])
+    # sd 0.1, n 3, t(0.975, 2) = 4.303: 4.303 * 0.1 / sqrt(3) = 0.2484
+    assert means.error_x.array[0] == pytest.approx(0.2484, abs=1e-4)
+    assert figure.layout.title.text == "Gains (synthetic)"
+    assert figure.layout.yaxis.ticktext == ("blind", "&lt;b&gt;arr&lt;/b&gt;")
+
+
+def test_one_value_has_no_interval_and_still_a_dot():
+    figure = spread_figure({"blind": [0.1]}, "Gains", "gain", synthetic=False)
+    assert list(figure.data[0].x) == [0.1]
+    assert list(figure.data[1].x) == []

@@ -1,13 +1,14 @@
 """What notebooks do first, and how they show tables."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas
-    from pandas.io.formats.style import Styler
+    from IPython.display import HTML
 
 
 def project_root() -> Path:
@@ -25,10 +26,20 @@ def at_project_root() -> Path:
     return Path.cwd()
 
 
-def table(rows: "pandas.DataFrame | Sequence[Mapping[str, object]]") -> "Styler":
-    """Rows as a table with text to the left and no row numbers; what is in them is shown as it is, never as HTML."""
-    import pandas
+def table(rows: "pandas.DataFrame | Sequence[Mapping[str, object]]") -> "HTML":
+    """Rows as a table with text to the left; what is in them is shown as it is, never as HTML.
 
-    style = pandas.DataFrame(rows).style.format(escape="html", precision=3).hide(axis="index")
-    left: list[tuple[str, str | float]] = [("text-align", "left"), ("vertical-align", "top"), ("white-space", "normal")]
-    return style.set_table_styles([{"selector": "th, td", "props": left}])
+    Styles stand in every cell, because JupyterLab drops style sheets from notebooks it has not run itself.
+    """
+    import pandas
+    from IPython.display import HTML
+
+    frame = pandas.DataFrame(rows)
+    lines = [_line("th", frame.columns), *(_line("td", row) for row in frame.itertuples(index=False))]
+    return HTML(f'<table style="border-collapse:collapse;text-align:left">{"".join(lines)}</table>')
+
+
+def _line(tag: str, cells: Iterable[object]) -> str:
+    style = "text-align:left;vertical-align:top;white-space:normal;padding:3px 14px 3px 0"
+    shown = (f"{cell:.3g}" if isinstance(cell, float) else escape(str(cell)) for cell in cells)
+    return f"<tr>{''.join(f'<{tag} style={chr(34)}{style}{chr(34)}>{cell}</{tag}>' for cell in shown)}</tr>"
