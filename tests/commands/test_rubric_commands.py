@@ -134,7 +134,7 @@ def test_a_judge_that_never_answers_weighs_and_audits_nothing(command, rubric, w
         weighed = command("weigh", rubric, world / "pairs.jsonl", "--base-url", silent, "--out", "weighed.yaml")
         audited = command("audit", rubric, world / "pairs.jsonl", "--base-url", silent, "--limit", 2, "--repeats", 2)
     assert weighed.exit_code == audited.exit_code == 1
-    assert "nothing can be weighed" in str(weighed.exception)
+    assert "verdicts of the judge failed" in str(weighed.exception)
     assert not Path("weighed.yaml").exists()
     assert "nothing was measured" in str(audited.exception)
     assert "verdicts failed" in audited.stdout

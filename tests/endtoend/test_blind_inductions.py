@@ -67,8 +67,8 @@ def test_a_spent_budget_leaves_a_rubric_marked_partial_and_a_larger_one_finishes
         reached = (SEEDS - 3, calm.questions_without - 4, calm.questions - 10)
         caps = (reached[0], reached[1] - reached[0], reached[2] - reached[1])
         undone = (
-            "ordering, trying, choosing and verifying",
-            "choosing and verifying|verifying the result",
+            "writing, ordering, trying",
+            "choosing, verifying the result|verifying the result",
             "cross-fit",
         )
         for cap, missing in zip(caps, undone, strict=True):
@@ -127,7 +127,7 @@ def test_a_server_that_crashes_half_way_is_no_judge_without_opinions(world: Path
         (failed,) = re.findall(r"WARNING: (\d+) of the judge's verdicts failed", warned.stderr)
         assert 0 < int(failed) < 4 * SEEDS
         told = message(stopped)
-        assert "not one of" in told
+        assert "verdicts of the judge failed, too many to conclude anything" in told
         assert "worker crashed" in told
         broken.clear()
         also_broken.clear()

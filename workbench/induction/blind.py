@@ -20,7 +20,7 @@ import numpy as np
 from workbench.evaluation.judging import judge_pairs
 from workbench.evaluation.record import VerdictRecord
 from workbench.induction.drafts import Drafts
-from workbench.induction.errors import PartialRubric, SilentJudge
+from workbench.induction.errors import PartialRubric, check_answered
 from workbench.induction.events import Event
 from workbench.induction.pool import capped, criteria_of, renumbered, weighted
 from workbench.induction.seeds import EmptyRubric, usable_seeds
@@ -115,7 +115,7 @@ async def induce_blind(
     - `record`: called with every step as it happens.
 
     Raises `ValueError` for unlabelled seeds or mixed tasks, `EmptyRubric` when no criterion is left, `SilentJudge` when
-    no verdict came, `PartialRubric` with what there is when the budget ends half-way, and another
+    most verdicts failed, `PartialRubric` with what there is when the budget ends half-way, and another
     `workbench.vlm.errors.StopRun` when going on is pointless; everything answered so far is in the client's cache.
     """
     usable = usable_seeds(seeds)
@@ -205,6 +205,7 @@ class _Recipe:
         self.stage = STAGES.index("choosing")
         pool = self.themes
         records = await self._verify(pool, self.seeds, epoch=1)
+        check_answered(records)
         votes = Votes.of(self.seeds, records, [c.id for c in criteria_of(pool)])
         selection = select(votes, most=self.settings.criteria, seed=self.settings.seed)
         self.themes, self.selection = weighted(pool, selection)
@@ -227,8 +228,6 @@ class _Recipe:
         records = await judge_pairs(pairs, judge, concurrency=concurrency, progress=self.progress)
         failed = [each for each in records if each.ranks is None]
         self.failed_verdicts += len(failed)
-        if len(failed) == len(records) and len(pairs) == len(self.seeds):
-            raise SilentJudge(f"not one of {len(records)} verdicts came from the judge, the last: {failed[-1].detail}")
         by_pair: dict[str, list[VerdictRecord]] = {}
         for each in records:
             by_pair.setdefault(each.pair_id, []).append(each)

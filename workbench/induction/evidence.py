@@ -11,7 +11,7 @@ from workbench.evaluation.compare import JudgedRun, compare_runs
 from workbench.evaluation.judging import judge_pairs
 from workbench.evaluation.record import VerdictRecord
 from workbench.evaluation.statistics import Difference, paired_difference
-from workbench.induction.errors import SilentJudge
+from workbench.induction.errors import SilentJudge, check_answered
 from workbench.induction.seeds import EmptyRubric, usable_seeds
 from workbench.judges.vlm_judge import RankingJudge
 from workbench.pairs.comparison import Comparison
@@ -97,7 +97,8 @@ async def cross_fit(
     - `folds`: into how many parts the prompts are dealt; fewer where there are fewer prompts.
     - `seed`: of the dealing.
 
-    The rubric that is shipped is induced from all seeds, so this slightly understates it.
+    The rubric that is shipped is induced from all seeds, so this slightly understates it. Raises `SilentJudge` when
+    more than half of the verdicts failed, and as the recipe does.
     """
     seeds = usable_seeds(seeds).pairs
     parts = deal(seeds, folds, np.random.default_rng(seed))
@@ -126,6 +127,7 @@ async def cross_fit(
     if spent:
         raise spent[0]
     after = [record for records in judged for record in records]
+    check_answered([*before, *after])
     failed = [record for record in (*before, *after) if record.ranks is None]
     compared, valid = _compared(before, after), _compared(before, after, without={each.pair_id for each in failed})
     outcomes = {record.key: record.outcome for record in before}

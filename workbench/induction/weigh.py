@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from workbench.evaluation.judging import judge_pairs
-from workbench.induction.errors import SilentJudge
+from workbench.induction.errors import SilentJudge, check_answered
 from workbench.induction.selection import SEPARATES, Selection, Votes, select
 from workbench.judges.vlm_judge import RankingJudge
 from workbench.pairs.checks import check_ranked, check_task
@@ -44,8 +44,8 @@ async def weigh(
 
     - `most`: criteria to keep. - `seed`: of the held-out prompts and the random halves.
 
-    Raises `ValueError` for pairs that are unlabelled, tied or of another task, `SilentJudge` when no pair has a verdict
-    in both orders, `RubricError` for a rubric without an enabled criterion, and `StopRun` when going on is pointless.
+    Raises `ValueError` for pairs that are unlabelled, tied or of another task, `SilentJudge` when most verdicts
+    failed, `RubricError` for a rubric without an enabled criterion, and `StopRun` when going on is pointless.
     """
     check_ranked(pairs, "pairs")
     check_task(pairs, rubric.name, rubric.task, "pairs")
@@ -56,8 +56,9 @@ async def weigh(
     records = await judge_pairs(pairs, asking, concurrency=judge.limits.concurrency, progress=progress)
     failed = {record.pair_id for record in records if record.ranks is None}
     judged = [pair for pair in pairs if pair.id not in failed]
+    check_answered(records)
     if not judged:
-        raise SilentJudge(f"on none of {len(pairs)} pairs did a verdict come in both orders; nothing can be weighed")
+        raise SilentJudge("on no pair did a verdict come in both orders; the same command asks for errors again")
     votes = Votes.of(judged, records, [criterion.id for criterion in criteria])
     selection = select(votes, most=most, seed=seed)
     return Weighed(
