@@ -13,7 +13,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $(READY)
 
-# Executes every notebook on the embedded world with short settings.
+# Executes every notebook on the embedded world.
 demo: $(READY)
 	@for name in 00_quickstart 01_induce_rubrics 03_evaluate_judges; do \
 	  echo "executing notebooks/$$name.ipynb"; \

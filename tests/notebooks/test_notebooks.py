@@ -195,7 +195,7 @@ def test_nothing_is_left_running(traces, execute):
         ([("test_pairs", "true")], r"parameter 'test_pairs' is True; .* wants int"),
         ([("test_pairs", "1.5")], r"parameter 'test_pairs' is 1\.5; .* wants int"),
         ([("seeds", "[a]")], r"parameter 'seeds' is \['a'\]; .* wants str"),
-        ([("seeds", "")], r"parameter 'seeds' is None; .* wants str"),
+        ([("test_pairs", "")], r"parameter 'test_pairs' is None; .* wants int"),
         ([("a", "1"), ("b", "2")], r"no parameter 'a'.*no parameter 'b'"),
         ([("seeds", "[")], r"parameter 'seeds'"),
     ],
@@ -235,6 +235,12 @@ def test_a_failing_cell_raises_and_leaves_the_notebook_so_far(traces, tmp_path):
     manifest = read_manifest(left.run)
     assert (manifest.status, manifest.problem) == ("failed", "CellFailed")
     assert traces.gone(), traces.running()
+
+
+def test_an_empty_value_leaves_a_text_empty(traces, tmp_path):
+    notebook = _notebook(tmp_path / "small.ipynb", "name: str = 'fox'  # a name", "print(repr(name))")
+    path = run_notebook(notebook, [("name", "")], outputs=tmp_path / "runs")
+    assert Executed(path, tmp_path).printed() == "''\n"
 
 
 def test_values_in_the_command_win_over_those_in_the_file(traces, tmp_path):

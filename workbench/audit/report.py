@@ -79,7 +79,7 @@ class Audit:
     def to_text(self) -> str:
         """The table for a terminal, each row's sentence below it."""
         lines = [f"audit of {self.rubric} on {self.dataset}, model {self.model}", ""]
-        lines.append(f"{'':42}{'value':>8}  {'95% interval':<18}{'n':>7}  word")
+        lines.append(f"{'':42}{'value':>8}  {'95% interval':<18}{'n':>7}  verdict")
         section = ""
         for row in self.rows:
             if row.section != section:

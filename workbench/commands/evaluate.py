@@ -119,7 +119,9 @@ def evaluate(
             )  # fmt: skip
             warnings = [*_warnings(run, comparisons, ties), *_about_rubrics(run, given, comparisons)]
             if fixed and (partial := fixed.provenance.get("partial")):
-                warnings.append(f"{rubric} is partial: {partial}")
+                warnings.append(
+                    f"{rubric} is unfinished, go on with `workbench induce`; when it was written: {partial}"
+                )
             _report(run, warnings)
 
     finish(work())
@@ -200,7 +202,7 @@ def _about_rubrics(
 
     of = f"of {len(comparisons)} pairs"
     if run.without_rubric:
-        yield f"{run.without_rubric} {of} were judged without a rubric: there was none for their prompt"
+        yield f"{run.without_rubric} {of} were judged without a rubric: none was verified, or near enough"
     if isinstance(given, PerPromptRubrics):
         chosen = sum(comparison.id in given.verifiers for comparison in comparisons)
         yield (

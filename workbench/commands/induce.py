@@ -92,6 +92,8 @@ def induce(
     from workbench.pairs.loading import load
     from workbench.vlm.settings import ImagePolicy
 
+    if out.suffix.lower() not in (".yaml", ".yml"):
+        raise ValueError(f"--out {out}: must end in .yaml; other formats cannot hold weights and evidence")
     exemplars = load_exemplars(guide) if guide else ()
     _refuse_others(recipe, {"criteria": criteria} if recipe == "arr" else {"epochs": epochs, "themes": themes})
     settings: RecipeSettings = (

@@ -1,6 +1,7 @@
 """`workbench plan` and `workbench data check`: what is wrong with pairs, and which to label next."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -57,6 +58,9 @@ def plan(
 
     labelled = load(seeds, task=task, allow_outside=allow_outside, allow_urls=allow_urls)
     pool = load(unlabelled, task=task, allow_outside=allow_outside, allow_urls=allow_urls) if unlabelled else []
+    if pool and any(pair.ranks for pair in pool):
+        print(f"the labels in {unlabelled} are not read", file=sys.stderr)
+        pool = [replace(pair, ranks=None, scores=None) for pair in pool]
     if not base_url:
         print(plan_seeds(labelled, None, pool, count=count, allow_urls=allow_urls).to_text())
         print("no --base-url: kinds of pairs, and which to label next, were not looked at", file=sys.stderr)

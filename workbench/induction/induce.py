@@ -115,8 +115,9 @@ async def induce(
                 try:
                     evidence = await cross_fit(seeds, without, judge, folds=folds, progress=progress)
                 except BudgetSpent as spent:
+                    reason = spent.__cause__ if isinstance(spent, PartialRubric) else spent
                     raise BudgetSpent(
-                        f"{spent}. The rubric is in {destination.shown}, whether it helps was not measured"
+                        f"{reason}. The rubric is finished ({destination.shown}), its cross-fit is not"
                     ) from spent
                 rubric = replace(rubric, provenance={**rubric.provenance, "evidence": evidence.to_json()})
                 destination.save(rubric, measured=True)
@@ -134,22 +135,25 @@ class _Destination:
         self.own = own
         self.out = out
         self.provenance = provenance
-        self._before = load_rubric(own) if own.exists() else None
-        self._ours = {self._before.hash} if self._before else set()
+        there = [load_rubric(file) for file in (own, out) if file and file.exists()]
+        self._evidence = {each.hash: each.provenance.get("evidence") for each in there}
+        self._ours = {load_rubric(own).hash} if own.exists() else set()
 
     @property
     def shown(self) -> Path:
         return self.out or self.own
 
     def save(self, rubric: Rubric, *, measured: bool = True) -> None:
-        """Write the rubric; one whose evidence is yet to come says so, or keeps what an earlier session found.
+        """Write the rubric; one that is yet to be `measured` says so, unless earlier evidence for it is there.
 
         Raises `ValueError` where `out` holds another one, such as one edited by hand.
         """
         said = {**rubric.provenance, **self.provenance}
-        if not measured:
-            known = self._before.provenance if self._before and self._before.hash == rubric.hash else {}
-            said |= {"evidence": known["evidence"]} if "evidence" in known else {"partial": "not done: the cross-fit"}
+        known = self._evidence.get(rubric.hash)
+        if known and "evidence" not in said and "partial" not in said:
+            said["evidence"] = known
+        elif not measured:
+            said["partial"] = "not done: the cross-fit"
         rubric = replace(rubric, provenance=said)
         self._ours.add(rubric.hash)
         foreign = self.out is not None and self.out.exists() and load_rubric(self.out).hash not in self._ours

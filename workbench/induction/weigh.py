@@ -104,8 +104,8 @@ def _dropped(votes: Votes, selection: Selection) -> dict[str, str]:
             continue
         if separates < SEPARATES:
             why[name] = "separates no images: every one passes, or none; tighten it"
-        elif mean <= 0:
-            why[name] = "people do not decide by it"
+        elif mean < 0:
+            why[name] = "people's choice goes against it more often than with it"
         else:
             why[name] = "adds nothing to the others"
     return why

@@ -114,13 +114,15 @@ def _check(notebook: Path, parameters: dict[str, Any]) -> None:
 
     known = papermill.inspect_notebook(str(notebook))
     problems = []
-    for name, value in parameters.items():
+    for name, value in list(parameters.items()):
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
             problems.append(f"{notebook.name} has no parameter {name!r}; {hint}")
             continue
         declared = known[name]["inferred_type_name"]
+        if value is None and declared == "str":
+            value = parameters[name] = ""  # what `-p NAME ""` means
         allowed = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}.get(declared)
         if allowed and (not isinstance(value, allowed) or (declared != "bool" and isinstance(value, bool))):
             problems.append(f"parameter {name!r} is {value!r}; {notebook.name} wants {declared}")
