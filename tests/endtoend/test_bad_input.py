@@ -149,7 +149,7 @@ def test_options_that_do_not_fit_are_refused(world: Path, elsewhere: Path) -> No
     assert "needs a rubric" in told[1]
     assert "--base-url is not given" in told[2]
     assert "workbench serve shapes" in told[2]
-    assert ".yaml, .yml or .txt" in told[3]
+    assert "--out rubric.json: must end in .yaml" in told[3]
     assert "--zero-shot and --library exclude each other" in told[4]
     assert "--recipe blind takes no --epochs" in told[5]
     assert "--recipe arr takes no --criteria" in told[6]

@@ -110,17 +110,21 @@ async def cross_fit(
     empty: list[int] = []
     spent: list[BudgetSpent] = []
 
-    async def fold(number: int, part: Sequence[Comparison]) -> list[VerdictRecord]:
+    async def fitted_without(part: Sequence[Comparison], number: int) -> RankingJudge:
         held_out = {pair.id for pair in part}
         try:
-            fitted = RankingJudge(judge, await recipe([pair for pair in seeds if pair.id not in held_out]))
+            return RankingJudge(judge, await recipe([pair for pair in seeds if pair.id not in held_out]))
         except (EmptyRubric, SilentJudge):
             empty.append(number)
-            fitted = free
+            return free
+
+    async def fold(number: int, part: Sequence[Comparison]) -> list[VerdictRecord]:
+        try:
+            fitted = await fitted_without(part, number)
+            return await judge_pairs(part, fitted, concurrency=concurrency, progress=progress)
         except BudgetSpent as error:  # other folds' answers in flight are paid for, so they are waited for
             spent.append(error)
             return []
-        return await judge_pairs(part, fitted, concurrency=concurrency, progress=progress)
 
     before = await judge_pairs(seeds, free, concurrency=concurrency, progress=progress)
     judged = await gather_or_stop(fold(number, part) for number, part in enumerate(parts))
