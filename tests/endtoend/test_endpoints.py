@@ -162,8 +162,9 @@ def test_a_key_that_is_revoked_half_way_stops_the_run_and_keeps_what_was_judged(
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_so_and_resumes(sent: signal.Signals, world: Path, tmp_path: Path) -> None:
-    with FaultyServer(JUDGE) as server:
-        line = evaluate(world, server.url, "--model", JUDGE.model, "--concurrency", 4)
+    slow = ShapesScript(perfect("t2i"), delay_s=0.05)  # 80 answers take a second, so the signal finds some to come
+    with FaultyServer(slow) as server:
+        line = evaluate(world, server.url, "--model", slow.model, "--concurrency", 4)
         child = start(*line, cwd=tmp_path)
         wait_for(lambda: len(server.requests) > 25)
         child.send_signal(sent)
