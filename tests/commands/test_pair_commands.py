@@ -44,7 +44,7 @@ def test_a_plan_from_a_spent_budget_says_that_it_is_partial(command, pools, url)
 
 
 def test_a_rubric_for_each_prompt_and_then_the_nearest_prompts(command, pools, url):
-    line = ["evaluate", pools[0], "--base-url", url]
+    line = ["evaluate", pools[0], "--base-url", url, "--seed", 1]  # repeats are drawn, and drawn alike every time
     written = command(*line, "--zero-shot")
     assert written.exit_code == 0, written.exception
     assert "accuracy, mean" in written.stdout
