@@ -160,6 +160,15 @@ def test_a_key_that_is_revoked_half_way_stops_the_run_and_keeps_what_was_judged(
     assert len(counted(tmp_path / "run")) == 80
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A job in the background ignores SIGINT, and so do its children, unless it is told not to."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_so_and_resumes(sent: signal.Signals, world: Path, tmp_path: Path) -> None:
     slow = ShapesScript(perfect("t2i"), delay_s=0.05)  # 80 answers take a second, so the signal finds some to come
