@@ -23,9 +23,8 @@ from workbench.commands.options import (
     Structured,
     Task,
     Timeout,
+    client_of,
     finish,
-    limits_of,
-    sampling_of,
 )
 
 
@@ -54,23 +53,17 @@ def audit(
     """Audit any rubric: reliability, preference fit against a placebo and coin-flip labels, hackability, cost."""
     from workbench.audit.audit import audit as audit_rubric
     from workbench.audit.settings import AuditSettings, estimate_audit
-    from workbench.connect import connect
     from workbench.pairs.loading import load
     from workbench.rubrics.files import load_rubric
-    from workbench.vlm.settings import ImagePolicy
 
     labelled = load(pairs, task=task, allow_outside=allow_outside, allow_urls=allow_urls)
     loaded = load_rubric(rubric, task=labelled[0].task)
     settings = AuditSettings(repeats=repeats, limit=limit, seed=seed or 0)
-    client = connect(
-        base_url,
-        model,
-        sampling=sampling_of(max_tokens, seed, extra),
-        limits=limits_of(max_calls, max_cost, concurrency, timeout),
-        cache=cache,
-        structured=structured,
-        images=ImagePolicy(allow_urls=allow_urls),
-    )
+    client = client_of(
+        base_url, model,
+        max_calls=max_calls, max_cost=max_cost, max_tokens=max_tokens, timeout=timeout, concurrency=concurrency,
+        seed=seed, structured=structured, extra=extra, cache=cache, allow_urls=allow_urls,
+    )  # fmt: skip
 
     async def work() -> None:
         async with client:

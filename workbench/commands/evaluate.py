@@ -26,9 +26,8 @@ from workbench.commands.options import (
     Structured,
     Task,
     Timeout,
+    client_of,
     finish,
-    limits_of,
-    sampling_of,
 )
 
 if TYPE_CHECKING:
@@ -79,12 +78,10 @@ def evaluate(
     allow_urls: AllowUrls = False,
 ) -> None:
     """Judge every pair in both orders, write a run folder, and print the table."""
-    from workbench.connect import connect
     from workbench.evaluation.evaluate import evaluate as evaluate_judge
     from workbench.judges.exemplars import exemplars_text, load_exemplars
     from workbench.judges.vlm_judge import RankingJudge, ScoringJudge
     from workbench.pairs.loading import load
-    from workbench.vlm.settings import ImagePolicy
 
     if judge == "scoring" and (ties or criteria or soft or exemplars or zero_shot or library):
         raise ValueError(
@@ -94,15 +91,12 @@ def evaluate(
     comparisons = load(pairs, task=task, allow_outside=allow_outside, allow_urls=allow_urls)[:limit]
     fixed = _load(rubric, comparisons) if rubric else None
     shown = exemplars_text(load_exemplars(exemplars)) if exemplars else ""
-    client = connect(
-        base_url,
-        model,
-        sampling=sampling_of(max_tokens, seed, extra, temperature),
-        limits=limits_of(max_calls, max_cost, concurrency, timeout),
-        cache=cache,
-        structured=structured,
-        images=ImagePolicy(transport=images, allow_urls=allow_urls),
-    )
+    client = client_of(
+        base_url, model,
+        max_calls=max_calls, max_cost=max_cost, max_tokens=max_tokens, timeout=timeout, concurrency=concurrency,
+        seed=seed, structured=structured, extra=extra, cache=cache, allow_urls=allow_urls,
+        temperature=temperature, transport=images,
+    )  # fmt: skip
     given = fixed or _source(zero_shot, library, client, comparisons, guide)
     chosen = (
         ScoringJudge(client, fixed)

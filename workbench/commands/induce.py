@@ -24,10 +24,9 @@ from workbench.commands.options import (
     Structured,
     Task,
     Timeout,
+    client_of,
     finish,
-    limits_of,
     plain,
-    sampling_of,
 )
 
 if TYPE_CHECKING:
@@ -84,13 +83,11 @@ def induce(
     allow_urls: AllowUrls = False,
 ) -> None:
     """Induce a rubric from labelled pairs, write it to a file, and say whether it makes the judge better."""
-    from workbench.connect import connect
     from workbench.induction.arr import ArrSettings
     from workbench.induction.blind import BlindSettings
     from workbench.induction.induce import induce as induce_rubric
     from workbench.judges.exemplars import load_exemplars
     from workbench.pairs.loading import load
-    from workbench.vlm.settings import ImagePolicy
 
     if out.suffix.lower() not in (".yaml", ".yml"):
         raise ValueError(f"--out {out}: must end in .yaml; other formats cannot hold weights and evidence")
@@ -103,19 +100,15 @@ def induce(
     )
     seeds = load(pairs, task=task, allow_outside=allow_outside, allow_urls=allow_urls)
 
-    def client_of(base_url: str, model: str) -> "VlmClient":
-        return connect(
-            base_url,
-            model,
-            sampling=sampling_of(max_tokens, seed, extra),
-            limits=limits_of(max_calls, max_cost, concurrency, timeout),
-            cache=cache,
-            structured=structured,
-            images=ImagePolicy(allow_urls=allow_urls),
-        )
+    def connected(base_url: str, model: str) -> "VlmClient":
+        return client_of(
+            base_url, model,
+            max_calls=max_calls, max_cost=max_cost, max_tokens=max_tokens, timeout=timeout, concurrency=concurrency,
+            seed=seed, structured=structured, extra=extra, cache=cache, allow_urls=allow_urls,
+        )  # fmt: skip
 
-    writer = client_of(base_url, model)
-    judge = client_of(judge_base_url or base_url, judge_model) if judge_base_url or judge_model else writer
+    writer = connected(base_url, model)
+    judge = connected(judge_base_url or base_url, judge_model) if judge_base_url or judge_model else writer
 
     async def work() -> None:
         async with writer, nullcontext() if judge is writer else judge:

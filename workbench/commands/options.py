@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from workbench.vlm.settings import Limits, Sampling
+    from workbench.vlm.client import VlmClient
+    from workbench.vlm.settings import Structured as StructuredMode
 
 BaseUrl = Annotated[
     str, typer.Option("--base-url", envvar="OPENAI_BASE_URL", help="Endpoint, such as http://127.0.0.1:8000/v1.")
@@ -38,18 +39,36 @@ RunOut = Annotated[Path | None, typer.Option(help="Run folder; named after its i
 Guide = Annotated[Path | None, typer.Option(help="Human exemplars shown to the writer (YAML).")]
 
 
-def sampling_of(max_tokens: int, seed: int | None, extra: str, temperature: float = 0.0) -> "Sampling":
-    """How the model samples. Raises `ValueError` for an `extra` that is no JSON object."""
-    from workbench.vlm.settings import Sampling
+def client_of(
+    base_url: str,
+    model: str,
+    *,
+    max_calls: int | None,
+    max_cost: float | None,
+    max_tokens: int,
+    timeout: float,
+    concurrency: int,
+    seed: int | None,
+    structured: "StructuredMode",
+    extra: str,
+    cache: Path | None,
+    allow_urls: bool,
+    temperature: float = 0.0,
+    transport: Literal["data", "file"] = "data",
+) -> "VlmClient":
+    """A client as a command's options describe it. Raises as `connect` does."""
+    from workbench.connect import connect
+    from workbench.vlm.settings import ImagePolicy, Limits, Sampling
 
-    return Sampling(temperature, max_tokens=max_tokens, seed=seed, extra=json_object("--extra", extra))
-
-
-def limits_of(max_calls: int | None, max_cost: float | None, concurrency: int, timeout: float) -> "Limits":
-    """Where to stop and how hard to try."""
-    from workbench.vlm.settings import Limits
-
-    return Limits(max_calls, max_cost, concurrency, attempt_s=timeout, deadline_s=2 * timeout)
+    return connect(
+        base_url,
+        model,
+        sampling=Sampling(temperature, max_tokens=max_tokens, seed=seed, extra=json_object("--extra", extra)),
+        limits=Limits(max_calls, max_cost, concurrency, attempt_s=timeout, deadline_s=2 * timeout),
+        cache=cache,
+        structured=structured,
+        images=ImagePolicy(transport=transport, allow_urls=allow_urls),
+    )
 
 
 def json_object(option: str, text: str) -> dict[str, Any]:

@@ -22,9 +22,8 @@ from workbench.commands.options import (
     Structured,
     Task,
     Timeout,
+    client_of,
     finish,
-    limits_of,
-    sampling_of,
 )
 
 
@@ -51,10 +50,8 @@ def plan(
 
     Without an endpoint only the labels are looked at; with one, its judge is asked about every pair in both orders.
     """
-    from workbench.connect import connect
     from workbench.induction.planner import plan_seeds, probe_and_plan
     from workbench.pairs.loading import load
-    from workbench.vlm.settings import ImagePolicy
 
     labelled = load(seeds, task=task, allow_outside=allow_outside, allow_urls=allow_urls)
     pool = load(unlabelled, task=task, allow_outside=allow_outside, allow_urls=allow_urls) if unlabelled else []
@@ -65,15 +62,11 @@ def plan(
         print(plan_seeds(labelled, None, pool, count=count, allow_urls=allow_urls).to_text())
         print("no --base-url: kinds of pairs, and which to label next, were not looked at", file=sys.stderr)
         return
-    client = connect(
-        base_url,
-        model,
-        sampling=sampling_of(max_tokens, seed, extra),
-        limits=limits_of(max_calls, max_cost, concurrency, timeout),
-        cache=cache,
-        structured=structured,
-        images=ImagePolicy(allow_urls=allow_urls),
-    )
+    client = client_of(
+        base_url, model,
+        max_calls=max_calls, max_cost=max_cost, max_tokens=max_tokens, timeout=timeout, concurrency=concurrency,
+        seed=seed, structured=structured, extra=extra, cache=cache, allow_urls=allow_urls,
+    )  # fmt: skip
 
     async def work() -> None:
         async with client:

@@ -23,10 +23,9 @@ from workbench.commands.options import (
     Structured,
     Task,
     Timeout,
+    client_of,
     finish,
-    limits_of,
     plain,
-    sampling_of,
 )
 
 if TYPE_CHECKING:
@@ -77,26 +76,20 @@ def weigh(
     allow_urls: AllowUrls = False,
 ) -> None:
     """Weigh a rubric's criteria by how well the judge's ranks under each predict people; 2 calls a pair."""
-    from workbench.connect import connect
     from workbench.induction.weigh import weigh as weigh_criteria
     from workbench.judges.vlm_judge import RankingJudge
     from workbench.pairs.loading import load
     from workbench.progress import Progress
     from workbench.rubrics.files import load_rubric
-    from workbench.vlm.settings import ImagePolicy
 
     labelled = load(pairs, task=task, allow_outside=allow_outside, allow_urls=allow_urls)
     loaded = load_rubric(rubric, task=labelled[0].task)
     _check_out(out, loaded)
-    client = connect(
-        base_url,
-        model,
-        sampling=sampling_of(max_tokens, seed, extra),
-        limits=limits_of(max_calls, max_cost, concurrency, timeout),
-        cache=cache,
-        structured=structured,
-        images=ImagePolicy(allow_urls=allow_urls),
-    )
+    client = client_of(
+        base_url, model,
+        max_calls=max_calls, max_cost=max_cost, max_tokens=max_tokens, timeout=timeout, concurrency=concurrency,
+        seed=seed, structured=structured, extra=extra, cache=cache, allow_urls=allow_urls,
+    )  # fmt: skip
 
     async def work() -> None:
         async with client:
