@@ -1,0 +1,40 @@
+// Questions to the Python side of a widget: `ask` resolves with its answer, `listen` hears what it tells unasked.
+const WAIT_MS = 60_000;
+
+function kernelOf(model) {
+  const waiting = new Map();
+  const listeners = new Map();
+  const prefix = Math.random().toString(36).slice(2); // several tabs may show one widget, and all hear every reply
+  let count = 0;
+
+  const receive = (message, buffers) => {
+    if (message?.event) return (listeners.get(message.event) ?? []).forEach((each) => each(message.content, buffers));
+    const promise = waiting.get(message?.reply);
+    if (!promise) return;
+    waiting.delete(message.reply);
+    clearTimeout(promise.timer);
+    if (message.problem) promise.reject(new Error(message.problem));
+    else promise.resolve({ value: message.value, buffers: buffers ?? [] });
+  };
+  model.on("msg:custom", receive);
+
+  return {
+    ask(question, content = {}, { wait = WAIT_MS } = {}) {
+      const id = `${prefix}-${(count += 1)}`;
+      return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => {
+          waiting.delete(id);
+          reject(new Error("the kernel does not answer: is it busy, or gone?"));
+        }, wait);
+        waiting.set(id, { resolve, reject, timer });
+        model.send({ id, ask: question, content });
+      });
+    },
+    listen(event, listener) {
+      listeners.set(event, [...(listeners.get(event) ?? []), listener]);
+    },
+    close() {
+      model.off("msg:custom", receive);
+    },
+  };
+}

@@ -1,0 +1,25 @@
+// Keys of a widget: while it has the focus JupyterLab does not hear them, and Escape gives the keyboard back.
+// `keys` maps a key as KeyboardEvent.key names it ("a", "ArrowRight", "?", "Ctrl+z") to an action.
+function ownKeyboard(root, keys) {
+  root.tabIndex = 0;
+  root.dataset.lmSuppressShortcuts = "true";
+  root.addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input, textarea, select, [contenteditable]");
+    const held = event.ctrlKey || event.metaKey ? "Ctrl+" : "";
+    if (event.key === "Escape") {
+      event.preventDefault();
+      event.stopPropagation();
+      if (typing) root.focus();
+      else root.blur();
+      return;
+    }
+    if (!typing) {
+      const action = keys[held + event.key];
+      if (action && !event.altKey) {
+        event.preventDefault();
+        action(event);
+      }
+    }
+    event.stopPropagation();
+  });
+}
