@@ -71,7 +71,7 @@ class Bridge:
 
     def __init__(self, widget: Any) -> None:
         self.widget = widget
-        self.outgoing: "queue.Queue[dict[str, Any]]" = queue.Queue()
+        self.outgoing: queue.Queue[dict[str, Any]] = queue.Queue()
         self.received: list[dict[str, Any]] = []
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="subshell")
         self._in_order = threading.Lock()
