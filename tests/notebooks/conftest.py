@@ -1,13 +1,37 @@
-"""Notebook tests run real kernels: what they started is found by a mark in its environment."""
+"""Notebook tests run real kernels, and some a real JupyterLab in a real browser: what they started is found by a mark
+in its environment."""
 
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium")
+BROWSER = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+TOKEN = "for-this-test"
+# The Run menu may hang when used at once; the command waits until the kernel answers.
+RUN_ALL = """async () => {
+  const app = window.jupyterapp;
+  await app.restored;
+  const panel = app.shell.currentWidget;
+  await panel.context.ready;
+  await panel.sessionContext.ready;
+  await panel.sessionContext.session.kernel.info;
+  await app.commands.execute('notebook:run-all-cells');
+}"""
 
 
 class Traces:
@@ -47,3 +71,75 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traces]:
         patch.delenv("OPENAI_API_KEY", raising=False)
         patch.chdir(ROOT)
         yield Traces(mark)
+
+
+@pytest.fixture(scope="module")
+def lab(traces, project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a JupyterLab with settings of its own."""
+    own = tmp_path_factory.mktemp("jupyter")
+    places = {f"JUPYTER_{name}_DIR": str(own / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
+    command = [
+        sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", "--ip=127.0.0.1", f"--port={_free_port()}",
+        f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={project}",
+        "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]  # fmt: skip
+    log = own / "log"
+    with log.open("wb") as file:
+        server = subprocess.Popen(command, cwd=project, env={**os.environ, **places}, stdout=file, stderr=file)
+        try:
+            yield _address(server, own / "runtime", log)
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+    assert traces.gone(), traces.running()
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _address(server: "subprocess.Popen[bytes]", runtime: Path, log: Path) -> str:
+    """What the server says of itself once it listens; it takes the next port when another process was faster."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        for file in runtime.glob("jpserver-*.json"):
+            if text := file.read_text():
+                return str(json.loads(text)["url"])
+        time.sleep(0.1)
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
+
+
+class LabPage:
+    """One notebook open in JupyterLab; `errors` are exceptions of the page, ours or not."""
+
+    def __init__(self, page: Any, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def open(self, notebook: str, *, run: bool = True) -> Any:
+        """Open a notebook of the project, run all its cells, wait for the last, and return Playwright's page."""
+        self.page.goto(f"{self.url}lab/tree/notebooks/{notebook}?token={TOKEN}&reset")
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        if run:
+            self.page.evaluate(RUN_ALL)
+        return self.page
+
+
+@pytest.fixture
+def lab_page(lab: str) -> Iterator[LabPage]:
+    """A browser tab of its own on the module's JupyterLab; a test fails when its page raised."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed (Debian: apt install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER)
+        opened = LabPage(browser.new_page(viewport={"width": 1400, "height": 1000}), lab)
+        yield opened
+        browser.close()
+    assert opened.errors == []
