@@ -14,6 +14,7 @@ from workbench.evaluation.judging import SPARE_WORKERS
 from workbench.evaluation.record import read_verdicts
 from workbench.judges.verdict import Verdict
 from workbench.pairs.comparison import Comparison
+from workbench.rubrics.files import load_rubric
 from workbench.rubrics.rubric import Criterion, Rubric, Theme
 from workbench.runs.manifest import read_manifest
 from workbench.runs.storage import StorageError
@@ -221,3 +222,9 @@ async def test_verdicts_of_a_few_pairs_are_the_last_of_each_order(run):
     assert {pair: [(r.order, r.outcome) for r in records] for pair, records in shown.items()} == {
         pair: [("forward", "a"), ("reverse", "a")] for pair in ("p1", "p3")
     }
+
+
+async def test_the_run_folder_keeps_the_rubric_it_judged_with(run):
+    rubric = Rubric("counts", "t2i", (Theme("", criteria=(Criterion("c1", "The count is right."),)),))
+    evaluation = await run(pairs(), ScriptedJudge(), rubric=rubric)
+    assert load_rubric(evaluation.path / "rubric.yaml") == rubric

@@ -2,6 +2,7 @@ import asyncio
 import getpass
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.runs.folder import RunFolder, RunInUseError, is_in_use
+from workbench.runs.folder import RunFolder, RunInUseError, is_in_use, runs_made
 from workbench.runs.manifest import read_manifest
 from workbench.runs.storage import StorageError
 
@@ -152,3 +153,24 @@ def test_a_folder_that_cannot_be_made_is_a_storage_error(path):
     path.parent.parent.joinpath("file").write_text("")
     with pytest.raises(StorageError, match="cannot write"):
         start(path.parent.parent / "file" / "run")
+
+
+def test_a_notebooks_run_knows_the_runs_its_kernel_made(path, monkeypatch):
+    notebook = path.parent / "run-03"
+    notebook.mkdir(parents=True)
+    monkeypatch.setenv("WORKBENCH_NOTEBOOK_RUN", str(notebook))
+    for folder in (path, path.with_name("evaluate-2"), path):  # the first is resumed at the end
+        start(folder).finish()
+    assert (notebook / "runs.jsonl").read_text().splitlines() == [
+        '{"run": "../evaluate-shapes-1"}',
+        '{"run": "../evaluate-2"}',
+    ]
+    assert runs_made(notebook) == [path, path.with_name("evaluate-2")]
+    shutil.rmtree(path)
+    assert runs_made(notebook) == [path.with_name("evaluate-2")]
+
+
+def test_runs_outside_a_notebook_are_listed_nowhere(path):
+    start(path).finish()
+    assert runs_made(path) == []
+    assert not list(path.parent.rglob("runs.jsonl"))

@@ -20,10 +20,13 @@ from workbench.rubrics.rubric import Rubric
 from workbench.runs.folder import RunFolder
 from workbench.runs.manifest import read_manifest
 from workbench.runs.parameters import run_id
+from workbench.runs.storage import storage
 from workbench.vlm.client import VlmClient
 from workbench.vlm.errors import StopRun
 from workbench.vlm.server import look_up
 from workbench.vlm.settings import SYNTHETIC_MODELS
+
+RUBRIC_FILE = "rubric.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,9 @@ async def evaluate(
     """Judge every comparison in both orders into a run folder, and summarise.
 
     - `dataset`: what to call it, usually its path.
-    - `rubric`: what the judge was given, for the record. The rubrics a source gave are kept in the run folder's
-      `rubrics/`, named after prompt and hash; those written for each prompt are a library for `RetrievedRubrics`.
+    - `rubric`: what the judge was given, for the record: one rubric is kept as the run folder's `rubric.yaml`, those
+      a source gave in its `rubrics/`, named after prompt and hash; those written for each prompt are a library for
+      `RetrievedRubrics`.
     - `out`: the run folder; without it one under `outputs` named after its inputs, so the same call resumes.
     - `client`: the one the judge asks with, for its concurrency, its usage as progress and its server's version.
     - `allow_urls`: fetch images that are http(s) URLs, to hash them.
@@ -106,6 +110,9 @@ async def evaluate(
     with RunFolder.open(path, inputs, kind="evaluate", parameters={"concurrency": concurrency}) as run:
         version = await asyncio.to_thread(_server_version, client) if client else None
         run.record(facts={"server_version": version, "dataset_file": dataset})
+        if fixed:
+            with storage(path / RUBRIC_FILE):
+                save_rubric(fixed, path / RUBRIC_FILE)
         total = 2 * samples * len(comparisons)
         with Progress(f"judging ({judge.name})", total, client.usage if client else None) as progress:
             judged = await judge_all(

@@ -1,6 +1,7 @@
 """A run folder: one process at a time, resumed by the same inputs, refused to others."""
 
 import fcntl
+import json
 import os
 import time
 from asyncio import CancelledError
@@ -8,15 +9,26 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+from pydantic import TypeAdapter
 
 from workbench.runs.environment import describe_environment
+from workbench.runs.lines import LineLog, read_lines
 from workbench.runs.manifest import FILE_NAME, Manifest, Status, now, read_manifest
 from workbench.runs.parameters import differing, storable
 from workbench.runs.storage import StorageError, storage, write_json
 from workbench.vlm.errors import StopRun
 
 LOCK_NAME = ".lock"
+
+NOTEBOOK_RUN = "WORKBENCH_NOTEBOOK_RUN"
+"""The environment variable by which the kernel of an executed notebook knows the notebook's run folder."""
+
+MADE_RUNS = "runs.jsonl"
+"""The file of a notebook's run folder that lists the runs it made."""
+
+_MADE = TypeAdapter(dict[Literal["run"], str])
 
 
 class RunFolder:
@@ -55,6 +67,7 @@ class RunFolder:
         try:
             manifest, resumed = _begin(path, kind, asked, extra)
             manifest.write(path)
+            _tell_notebook(path)
         except BaseException:
             os.close(lock)
             raise
@@ -106,6 +119,15 @@ class RunInUseError(StopRun):
     """Another process has the run folder open."""
 
 
+def runs_made(notebook_run: Path) -> list[Path]:
+    """The run folders a notebook's run made or resumed, in the order it did; those that are gone are left out."""
+    log = notebook_run / MADE_RUNS
+    if not log.exists():
+        return []
+    told = [notebook_run / line["run"] for line in read_lines(log, _MADE.validate_json, "a run's folder")]
+    return [Path(os.path.normpath(path)) for path in dict.fromkeys(told) if (path / FILE_NAME).exists()]
+
+
 def is_in_use(path: Path) -> bool:
     """Whether a living process has the run folder open; a killed one does not."""
     try:
@@ -119,6 +141,17 @@ def is_in_use(path: Path) -> bool:
     finally:
         os.close(file)
     return False
+
+
+def _tell_notebook(path: Path) -> None:
+    """Adds a run to the list its notebook keeps, so that the notebook can be shared with the pairs it judged."""
+    if not (told := os.environ.get(NOTEBOOK_RUN)):
+        return
+    notebook_run = Path(told).resolve()
+    relative = os.path.relpath(path.resolve(), notebook_run)
+    if relative != "." and path.resolve() not in [made.resolve() for made in runs_made(notebook_run)]:
+        with LineLog(notebook_run / MADE_RUNS) as log:
+            log.append(json.dumps({"run": relative}).encode() + b"\n")
 
 
 def _lock(path: Path) -> int:
