@@ -1,0 +1,67 @@
+"""Undo and redo: the states of a rubric as an immutable list with a place in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from workbench.rubrics.rubric import Rubric
+
+MOST_STATES = 1_000
+"""States kept; the oldest are forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A rubric at one moment.
+
+    - `what`: the edit that led to it; empty for the first.
+    - `file`: the name of the file that holds exactly this rubric; empty while it is nowhere but here.
+    """
+
+    rubric: Rubric
+    what: str = ""
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """States in the order they were made; `at` is the current one.
+
+    >>> history = History((State(first),)).then(State(second, "c1 removed"))  # doctest: +SKIP
+    >>> history.undo().now.rubric == first                                    # doctest: +SKIP
+    True
+    """
+
+    states: tuple[State, ...]
+    at: int = 0
+
+    @property
+    def now(self) -> State:
+        return self.states[self.at]
+
+    @property
+    def undoes(self) -> str:
+        """The edit that `undo` would take back; empty if there is none."""
+        return self.now.what if self.at > 0 else ""
+
+    @property
+    def redoes(self) -> str:
+        """The edit that `redo` would bring back; empty if there is none."""
+        return self.states[self.at + 1].what if self.at + 1 < len(self.states) else ""
+
+    def then(self, state: State) -> "History":
+        """A new state after the current one; what had been undone is forgotten."""
+        states = (*self.states[: self.at + 1], state)[-MOST_STATES:]
+        return History(states, len(states) - 1)
+
+    def undo(self) -> "History":
+        """The state before; the same history if there is none."""
+        return replace(self, at=max(0, self.at - 1))
+
+    def redo(self) -> "History":
+        """The state that was undone; the same history if there is none."""
+        return replace(self, at=min(len(self.states) - 1, self.at + 1))
+
+    def with_now(self, change: Callable[[State], State]) -> "History":
+        """The current state replaced, such as by the one that was saved."""
+        states = (*self.states[: self.at], change(self.now), *self.states[self.at + 1 :])
+        return replace(self, states=states)
