@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -68,12 +68,28 @@ def read_annotations(path: str | os.PathLike[str]) -> list[Annotation]:
 
     Raises `ValueError` naming file, line and what was expected where the file holds anything else.
     """
+    annotations, problems = read_lines(path)
+    if problems:
+        raise ValueError(problems[0])
+    return annotations
+
+
+def read_lines(path: str | os.PathLike[str]) -> tuple[list[Annotation], list[str]]:
+    """The annotations of a log, and a message on every line that is none."""
+    annotations: list[Annotation] = []
+    problems: list[str] = []
     with open(path, "rb") as file:
-        lines = enumerate(file, start=1)
-        return [_parse(line, f"{path}, line {number}") for number, line in lines if line.strip() and not is_torn(line)]
+        for number, line in enumerate(file, start=1):
+            if not line.strip() or is_torn(line):
+                continue
+            try:
+                annotations.append(_parse(line))
+            except ValueError as error:
+                problems.append(f"{path}, line {number}: not an annotation ({error}); expected {EXPECTED}")
+    return annotations, problems
 
 
-def latest(annotations: list[Annotation]) -> dict[tuple[str, str], Annotation]:
+def latest(annotations: Iterable[Annotation]) -> dict[tuple[str, str], Annotation]:
     """Of each pair and author the last one."""
     return {annotation.key: annotation for annotation in annotations}
 
@@ -113,16 +129,14 @@ def _locked(path: Path) -> int:
         os.close(file)
 
 
-def _parse(line: bytes, where: str) -> Annotation:
+def _parse(line: bytes) -> Annotation:
     try:
-        return read_annotation(json.loads(line))
+        record = json.loads(line)
     except UnicodeDecodeError:
-        why = "not text in UTF-8"
-    except (json.JSONDecodeError, RecursionError):
-        why = "not JSON"
-    except ValueError as error:
-        why = str(error)
-    raise ValueError(f"{where}: not an annotation ({why}); expected {EXPECTED}. The file is left as it is")
+        raise ValueError("not text in UTF-8") from None
+    except (ValueError, RecursionError):
+        raise ValueError("not JSON") from None
+    return read_annotation(record)
 
 
 def _signature(path: Path) -> Signature | None:

@@ -1,0 +1,67 @@
+"""Everyone who judged pairs, people and judges alike, as labels by pair."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from workbench.annotations.annotation import SKIP, TIE, Annotation
+from workbench.annotations.log import latest
+from workbench.evaluation.record import ORDERS, VerdictRecord
+from workbench.pairs.comparison import Comparison
+
+Labels = Mapping[str, str]
+"""What one rater said: the label by pair id; a pair without one is missing, not a disagreement."""
+
+INCONSISTENT, INVALID, ERROR = "inconsistent", "invalid", "error"
+
+
+def people_labels(annotations: Iterable[Annotation]) -> dict[str, dict[str, str]]:
+    """The labels that count of every author who gave any, by name; a skip is no label."""
+    people: dict[str, dict[str, str]] = defaultdict(dict)
+    for (pair_id, author), annotation in sorted(latest(annotations).items()):
+        if annotation.label not in (None, SKIP):
+            people[author][pair_id] = str(annotation.label)
+    return dict(people)
+
+
+def majority(people: Mapping[str, Labels]) -> dict[str, str]:
+    """The label that more than half of those who labelled a pair gave, where there is one.
+
+    >>> majority({"ada": {"p": "a", "q": "a"}, "ben": {"p": "a", "q": "b"}})
+    {'p': 'a'}
+    """
+    votes: dict[str, Counter[str]] = defaultdict(Counter)
+    for labels in people.values():
+        for pair_id, label in labels.items():
+            votes[pair_id][label] += 1
+    first = {pair_id: counts.most_common(1)[0] for pair_id, counts in votes.items()}
+    return {pair_id: label for pair_id, (label, count) in first.items() if 2 * count > votes[pair_id].total()}
+
+
+def judge_labels(records: Iterable[VerdictRecord]) -> dict[str, str]:
+    """What a judge said in both orders of its first sample, for every pair judged in both.
+
+    A failure in either order is `error` or `invalid`, two different answers are `inconsistent`: no person gives these
+    labels, so a judge that fails or wavers on a pair agrees with nobody there, and the pair still counts.
+    """
+    outcomes: dict[str, dict[str, str]] = defaultdict(dict)
+    for record in records:
+        if record.sample == 0:
+            outcomes[record.pair_id][record.order] = record.outcome
+    return {id: _both(set(said.values())) for id, said in outcomes.items() if len(said) == len(ORDERS)}
+
+
+def dataset_labels(comparisons: Sequence[Comparison]) -> dict[str, str]:
+    """The dataset's own label: its one best candidate, or `tie`."""
+    labels = {}
+    for comparison in comparisons:
+        if comparison.ranks is not None:
+            best = [i for i, rank in enumerate(comparison.ranks) if rank == min(comparison.ranks)]
+            labels[comparison.id] = chr(ord("a") + best[0]) if len(best) == 1 else TIE
+    return labels
+
+
+def _both(outcomes: set[str]) -> str:
+    for failure in (ERROR, INVALID):
+        if failure in outcomes:
+            return failure
+    return outcomes.pop() if len(outcomes) == 1 else INCONSISTENT

@@ -1,0 +1,96 @@
+"""Measures of agreement, and how sure they are: percent, Cohen's kappa, Krippendorff's alpha.
+
+All of them are computed from coincidences: how often one rater's category c met another's category k on a pair, as
+`(..., K, K)`. A missing label meets nothing.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.evaluation.statistics import Estimate, Floats, Layout, proportion
+
+MISSING = -1
+LEAST_DEFINED = 0.95
+"""An interval is given only where this share of the resampled data sets has a value."""
+
+
+def krippendorff_alpha(coincidences: Floats) -> Floats:
+    """alpha = 1 - D_o / D_e for nominal labels, NaN where only one category was ever used.
+
+    D_o is the share of coincidences off the diagonal, D_e the share expected when all labels are shuffled:
+    `1 - (n - 1) sum_{c≠k} o_ck / sum_{c≠k} n_c n_k` (Krippendorff 2011, Computing Krippendorff's alpha-reliability,
+    section C). `coincidences` are symmetric, each pair of raters both ways.
+    """
+    by_category = coincidences.sum(axis=-1)
+    n = by_category.sum(axis=-1)
+    observed = n - np.trace(coincidences, axis1=-2, axis2=-1)
+    expected = n**2 - (by_category**2).sum(axis=-1)
+    return np.asarray(1 - _divided((n - 1) * observed, expected))
+
+
+def cohen_kappa(crossed: Floats) -> Floats:
+    """kappa = (p_o - p_e) / (1 - p_e) of two raters, NaN where both used one and the same category alone.
+
+    - `crossed`: how often the first rater's category (row) met the second's (column).
+    """
+    n = crossed.sum(axis=(-2, -1))
+    observed = np.trace(crossed, axis1=-2, axis2=-1) * n
+    expected = (crossed.sum(axis=-1) * crossed.sum(axis=-2)).sum(axis=-1)
+    return _divided(observed - expected, n**2 - expected)
+
+
+def coincidence_tables(codes: NDArray[np.int64], categories: int) -> Floats:
+    """(n, K, K): the coincidences of each pair, by Krippendorff's weights 1 / (m - 1) for m labels.
+
+    - `codes`: (n, raters) category of each label, `MISSING` where there is none; a pair with one label has no
+      coincidences.
+    """
+    counts = (codes[..., None] == np.arange(categories)).sum(axis=1).astype(float)
+    labels = counts.sum(axis=1)
+    met = counts[:, :, None] * counts[:, None, :] - counts[:, :, None] * np.eye(categories)
+    return _divided(met, np.maximum(labels - 1, 0)[:, None, None], empty=0.0)
+
+
+def crossed_tables(codes: NDArray[np.int64], categories: int) -> Floats:
+    """(n, K, K): one 1 for each pair both of two raters labelled, in the first's row and the second's column."""
+    tables = np.zeros((len(codes), categories, categories))
+    both = np.flatnonzero((codes != MISSING).all(axis=1))
+    tables[both, codes[both, 0], codes[both, 1]] = 1.0
+    return tables
+
+
+def percent_agreement(codes: NDArray[np.int64], clusters: Sequence[int] | NDArray[np.int64]) -> Estimate:
+    """The share of rater couples who agree on a pair, averaged over the pairs with two labels or more.
+
+    Its interval is Wilson's with clustered pairs, which, unlike resampling, is not empty where all agree.
+    """
+    tables = coincidence_tables(codes, int(codes.max(initial=0)) + 1)
+    together = tables.sum(axis=(1, 2))
+    paired = together > 0
+    share = np.trace(tables, axis1=1, axis2=2)[paired] / together[paired]
+    return proportion(np.clip(share, 0.0, 1.0), np.asarray(clusters)[paired])
+
+
+def resampled_tables(tables: Floats, clusters: NDArray[np.int64], *, seed: int, draws: int) -> Floats:
+    """(draws, K, K): the sums of the tables of whole prompts drawn with replacement."""
+    totals = Layout.of(clusters).totals(np.moveaxis(tables, 0, -1))  # (K, K, prompts)
+    groups = totals.shape[-1]
+    weights = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=draws)
+    return np.asarray(np.einsum("ckg,dg->dck", totals, weights.astype(float)))
+
+
+def estimate(value: Floats, draws: Floats, n: int) -> Estimate:
+    """The value with its percentile interval; no value where it is undefined, no interval where draws cannot tell."""
+    if n == 0 or not np.isfinite(value):
+        return Estimate(None, None, n)
+    defined = draws[np.isfinite(draws)]
+    if len(defined) < LEAST_DEFINED * len(draws):
+        return Estimate(float(value), None, n)
+    low, high = (float(bound) for bound in np.quantile(defined, [0.025, 0.975]))
+    return Estimate(float(value), (low, high) if low < high else None, n)
+
+
+def _divided(above: Floats, below: Floats, *, empty: float = np.nan) -> Floats:
+    return np.divide(above, below, out=np.full(np.broadcast(above, below).shape, empty), where=below > 1e-12)
