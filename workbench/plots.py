@@ -1,11 +1,11 @@
 """Figures of the notebooks: one template, colours that colour-blind readers can tell apart, intervals always drawn.
 
-Every figure says in its title when its numbers come from the embedded world (`synthetic`).
+Every figure says in its title when its numbers come from the embedded world (`synthetic`), and carries them as text
+(`workbench.figure_text`).
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Protocol
 
 import plotly.graph_objects as go
@@ -13,14 +13,12 @@ import plotly.io as pio
 
 from workbench.evaluation.results import Accuracy
 from workbench.evaluation.statistics import Estimate
+from workbench.figure_text import Alternative, ReadableRenderer, Row
+from workbench.figure_theme import COLORS, GREY, LAYOUT, REFERENCE, SYMBOLS, plain, wrapped
 
-# Okabe and Ito's palette, in the order that keeps neighbours apart; readable on white and on dark backgrounds.
-COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
-
-_AXIS = {"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "automargin": True}
-_REFERENCE = {"dash": "dot", "color": "#888"}
-_AGREEMENT = "agreement with people (95% interval; dotted: chance)"
+_AGREEMENT = "agreement with people"
+_TITLE = 80  # characters of a line of the title
+_LABEL = 30  # and of a row's name
 
 
 class Interval(Protocol):
@@ -37,83 +35,74 @@ class Interval(Protocol):
 
 
 def use_template() -> None:
-    """Make the workbench's template and a renderer that keeps notebooks small the default for this session."""
-    pio.templates["workbench"] = go.layout.Template(
-        layout=go.Layout(
-            font={"family": "system-ui, sans-serif", "size": 14, "color": "#808080"},
-            paper_bgcolor="rgba(0,0,0,0)",
-            plot_bgcolor="rgba(0,0,0,0)",
-            colorway=COLORS,
-            margin={"l": 16, "r": 16, "t": 64, "b": 48},
-            title={"x": 0, "xanchor": "left", "font": {"size": 16}},
-            xaxis={"title": {"font": {"size": 13}}, **_AXIS},
-            yaxis=_AXIS,
-            legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
-            hoverlabel={"font": {"family": "system-ui, sans-serif"}},
-        )
-    )
+    """Make the workbench's template, and a renderer that adds a text alternative, the default for this session."""
+    pio.templates["workbench"] = go.layout.Template(layout=go.Layout(**LAYOUT))
     pio.templates.default = "workbench"
-    # plotly.js is left out of the notebook file (5 MB a figure otherwise); JupyterLab brings its own.
-    pio.renderers.default = "plotly_mimetype"
+    pio.renderers["workbench"] = ReadableRenderer()
+    pio.renderers.default = "workbench"
 
 
 def accuracy_figure(judges: Mapping[str, Accuracy], title: str, *, synthetic: bool) -> go.Figure:
     """Accuracy of several judges with intervals, a row each for forward, reverse, mean and resolved."""
     labels = ["forward", "reverse", "mean", "resolved"]
     figure = go.Figure()
+    rows = []
     for i, (judge, accuracy) in enumerate(judges.items()):
         points = [getattr(accuracy, label) for label in labels]
         # Judges sit side by side within each row, the first on top; many of them closer together.
         offset = min(0.22, 0.8 / len(judges)) * ((len(judges) - 1) / 2 - i)
-        rows = [len(points) - 1 - row + offset for row in range(len(points))]
-        figure.add_trace(_points(judge, points, rows, i, "{:.1%}"))
+        heights = [len(points) - 1 - row + offset for row in range(len(points))]
+        figure.add_trace(_points(judge, points, heights, i, "{:.1%}"))
+        rows += [_row((judge, label), point) for label, point in zip(labels, points, strict=True)]
     figure.update_yaxes(tickvals=list(range(len(labels)))[::-1], ticktext=labels, range=[-0.6, len(labels) - 0.4])
-    figure.update_xaxes(tickformat=".0%", title=_AGREEMENT)
-    figure.add_vline(x=0.5, line=_REFERENCE)
-    figure.update_layout(title=_title(title, synthetic), height=max(420, 120 + 80 * len(judges)))
-    return figure
+    figure.update_xaxes(tickformat=".0%", title=f"{_AGREEMENT} (95% interval; dotted: chance)")
+    figure.add_vline(x=0.5, line=REFERENCE)
+    alternative = Alternative(_said(title, synthetic), ("judge", "order"), _AGREEMENT, rows, reference=0.5)
+    # The legend may need a line for each judge.
+    return _finished(figure, title, alternative, synthetic, plot=240 + 64 * len(judges), below=24 * len(judges))
 
 
 def difference_figure(differences: Mapping[str, Interval], title: str, axis: str, *, synthetic: bool) -> go.Figure:
     """Paired differences with intervals, a row each, beside the line of no difference."""
-    figure = _rows_figure(differences, "{:+.1%}", row_height=46)
-    figure.update_xaxes(tickformat="+.0%", title=f"{_plain(axis)} (95% interval)")
-    figure.add_vline(x=0, line=_REFERENCE)
-    figure.update_layout(title=_title(title, synthetic))
-    return figure
+    figure = _rows_figure(differences, "{:+.1%}")
+    figure.update_xaxes(tickformat="+.0%", title=f"{wrapped(axis, _TITLE)} (95% interval)")
+    figure.add_vline(x=0, line=REFERENCE)
+    rows = [_row((name,), each) for name, each in differences.items()]
+    alternative = Alternative(_said(title, synthetic), ("",), axis, rows, "{:+.1%}", reference=0.0)
+    return _finished(figure, title, alternative, synthetic, plot=46 * len(rows))
 
 
 def strata_figure(strata: Mapping[str, Interval], title: str, *, synthetic: bool) -> go.Figure:
     """Accuracy with its interval within each group of pairs, the number of pairs beside the group's name."""
-    named = {f"{name} (n = {estimate.n})": estimate for name, estimate in strata.items()}
-    figure = _rows_figure(named, "{:.1%}", row_height=34)
-    figure.update_xaxes(tickformat=".0%", title=_AGREEMENT)
-    figure.add_vline(x=0.5, line=_REFERENCE)
-    figure.update_layout(title=_title(title, synthetic))
-    return figure
+    figure = _rows_figure({f"{name} (n = {estimate.n})": estimate for name, estimate in strata.items()}, "{:.1%}")
+    figure.update_xaxes(tickformat=".0%", title=f"{_AGREEMENT} (95% interval; dotted: chance)")
+    figure.add_vline(x=0.5, line=REFERENCE)
+    rows = [_row((name,), each) for name, each in strata.items()]
+    alternative = Alternative(_said(title, synthetic), ("pairs",), _AGREEMENT, rows, reference=0.5)
+    return _finished(figure, title, alternative, synthetic, plot=36 * len(rows))
 
 
 def spread_figure(groups: Mapping[str, Sequence[float]], title: str, axis: str, *, synthetic: bool) -> go.Figure:
     """Every value of each group as a dot in the group's row, with the mean and its 95% interval (Student's t)."""
     figure = go.Figure()
-    rows = {name: len(groups) - 1 - i for i, name in enumerate(groups)}
+    heights = {name: len(groups) - 1 - i for i, name in enumerate(groups)}
     for name, values in groups.items():
         # Spread over the row's height, so that equal values stay apart.
-        heights = [rows[name] - 0.22 + 0.16 * ((7 * i) % 5 - 2) / 2 for i in range(len(values))]
-        dots = {"color": COLORS[4], "size": 6, "opacity": 0.7}
-        hover = [f"{_plain(name)} {value:+.1%}" for value in values]
+        spread = [heights[name] - 0.22 + 0.16 * ((7 * i) % 5 - 2) / 2 for i in range(len(values))]
+        dots = {"color": GREY, "size": 6, "opacity": 0.8, "symbol": SYMBOLS[0]}
+        hover = [f"{plain(name)} {value:+.1%}" for value in values]
         figure.add_trace(
-            go.Scatter(x=list(values), y=heights, mode="markers", marker=dots, hovertext=hover, hoverinfo="text")
+            go.Scatter(x=list(values), y=spread, mode="markers", marker=dots, hovertext=hover, hoverinfo="text")
         )
     means = {name: _mean_of(values) for name, values in groups.items()}
-    figure.add_trace(_points("", list(means.values()), [rows[name] + 0.2 for name in groups], 0, "{:+.1%}"))
-    figure.update_yaxes(
-        tickvals=list(rows.values()), ticktext=[_plain(name) for name in groups], range=[-0.7, len(rows) - 0.3]
-    )
-    figure.update_xaxes(tickformat="+.0%", title=f"{_plain(axis)} (dots: one each; mean with 95% interval)")
-    figure.add_vline(x=0, line=_REFERENCE)
-    figure.update_layout(title=_title(title, synthetic), height=150 + 46 * max(len(groups), 1), showlegend=False)
-    return figure
+    figure.add_trace(_points("", list(means.values()), [heights[name] + 0.2 for name in groups], 0, "{:+.1%}"))
+    names = [wrapped(name, _LABEL) for name in groups]
+    figure.update_yaxes(tickvals=list(heights.values()), ticktext=names, range=[-0.7, len(groups) - 0.3])
+    figure.update_xaxes(tickformat="+.0%", title=f"{wrapped(axis, _TITLE)} (dots: one each; mean with 95% interval)")
+    figure.add_vline(x=0, line=REFERENCE)
+    rows = [_row((name,), mean) for name, mean in means.items()]
+    alternative = Alternative(_said(title, synthetic), ("",), f"mean of {axis}", rows, "{:+.1%}", reference=0.0)
+    return _finished(figure, title, alternative, synthetic, plot=46 * len(rows))
 
 
 def _mean_of(values: Sequence[float]) -> Estimate:
@@ -130,39 +119,34 @@ def _mean_of(values: Sequence[float]) -> Estimate:
 
 def counts_figure(counts: Mapping[str, int], title: str, axis: str, *, synthetic: bool) -> go.Figure:
     """Counts as horizontal bars, the number beside each."""
+    heights = [len(counts) - 1 - i for i in range(len(counts))]
     figure = go.Figure(
         go.Bar(
             x=list(counts.values()),
-            y=[_plain(name) for name in counts],
+            y=heights,
             orientation="h",
-            text=[str(count) for count in counts.values()],
+            text=[f"{count:,}" for count in counts.values()],
             textposition="outside",
             cliponaxis=False,
             marker={"color": COLORS[0]},
+            hovertext=[f"{plain(name)} {count:,}" for name, count in counts.items()],
+            hoverinfo="text",
         )
     )
-    figure.update_yaxes(autorange="reversed")
-    figure.update_xaxes(title=_plain(axis))
-    figure.update_layout(title=_title(title, synthetic), height=150 + 36 * max(len(counts), 1))
-    return figure
+    names = [wrapped(name, _LABEL) for name in counts]
+    figure.update_yaxes(tickvals=heights, ticktext=names, range=[-0.6, len(counts) - 0.4])
+    figure.update_xaxes(title=wrapped(axis, _TITLE), tickformat=",d", rangemode="tozero")
+    rows = [Row((name,), float(count)) for name, count in counts.items()]
+    alternative = Alternative(_said(title, synthetic), ("",), axis, rows, "{:,.0f}")
+    return _finished(figure, title, alternative, synthetic, plot=36 * len(rows))
 
 
-def _title(title: str, synthetic: bool) -> str:
-    return f"{_plain(title)} (synthetic)" if synthetic else _plain(title)
-
-
-def _plain(text: str) -> str:
-    """Plotly draws a few tags, links among them; names come from files."""
-    return escape(text, quote=False)
-
-
-def _rows_figure(points: Mapping[str, Interval], number: str, row_height: int) -> go.Figure:
+def _rows_figure(points: Mapping[str, Interval], number: str) -> go.Figure:
     """One labelled row for each number, the first on top; `number` formats it."""
-    rows = [float(len(points) - 1 - row) for row in range(len(points))]
-    figure = go.Figure(_points("", list(points.values()), rows, 0, number))
-    labels = [_plain(name) for name in points]
-    figure.update_yaxes(tickvals=rows, ticktext=labels, range=[-0.6, len(points) - 0.4])
-    figure.update_layout(height=150 + row_height * max(len(points), 1), showlegend=False)
+    heights = [float(len(points) - 1 - row) for row in range(len(points))]
+    figure = go.Figure(_points("", list(points.values()), heights, 0, number))
+    labels = [wrapped(name, _LABEL) for name in points]
+    figure.update_yaxes(tickvals=heights, ticktext=labels, range=[-0.6, len(points) - 0.4])
     return figure
 
 
@@ -172,21 +156,58 @@ def _points(name: str, points: Sequence[Interval], rows: Sequence[float], index:
         (p.value, *p.ci95, p.n, row) for p, row in zip(points, rows, strict=True) if p.value is not None and p.ci95
     ]
     return go.Scatter(
-        name=_plain(name),
+        name=wrapped(name, 2 * _LABEL, lines=2),
         x=[value for value, *_ in known],
         y=[row for *_, row in known],
         mode="markers",
-        marker={"color": COLORS[index % len(COLORS)], "symbol": SYMBOLS[index % len(SYMBOLS)], "size": 10},
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [high - value for value, _, high, *_ in known],
-            "arrayminus": [value - low for value, low, *_ in known],
-            "thickness": 2,
-        },
+        marker=marker(index),
+        error_x=error_bars([(value, low, high) for value, low, high, *_ in known]),
         hovertext=[
-            f"{_plain(name)} {number.format(value)} ({number.format(low)} to {number.format(high)}), n = {n}"
+            f"{plain(name)} {number.format(value)} ({number.format(low)} to {number.format(high)}), n = {n}"
             for value, low, high, n, _ in known
         ],
         hoverinfo="text",
     )
+
+
+def marker(index: int) -> dict[str, object]:
+    """Colour and symbol of the series `index`; the first 36 differ."""
+    symbol = SYMBOLS[(index + index // len(COLORS)) % len(SYMBOLS)]
+    return {"color": COLORS[index % len(COLORS)], "symbol": symbol, "size": 11, "line": {"color": GREY, "width": 1}}
+
+
+def error_bars(known: Sequence[tuple[float, float, float]]) -> dict[str, object]:
+    """Of (value, low, high)."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - value for value, _, high in known],
+        "arrayminus": [value - low for value, low, _ in known],
+        "thickness": 2,
+        "color": GREY,
+    }
+
+
+def _row(names: Sequence[str], point: Interval) -> Row:
+    return Row(names, point.value, point.ci95, point.n)
+
+
+def _said(title: str, synthetic: bool) -> str:
+    return f"{title} (synthetic)" if synthetic else title
+
+
+def _finished(
+    figure: go.Figure, title: str, alternative: Alternative, synthetic: bool, *, plot: int, below: int = 0
+) -> go.Figure:
+    """The figure with its title, its numbers as text, and room for both; `plot` and `below` are pixels."""
+    lines = wrapped(title, _TITLE)
+    shown = f"{lines} (synthetic)" if synthetic else lines
+    top = 44 + 22 * (1 + lines.count("<br>"))
+    figure.update_layout(
+        title=shown,
+        meta=alternative.to_json(),
+        height=top + max(plot, 46) + 72 + below,
+        margin_t=top,
+        showlegend=below > 0,
+    )
+    return figure

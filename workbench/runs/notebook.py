@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from workbench.atomic import replacing
 from workbench.notebook import project_root
-from workbench.runs.folder import RunFolder
+from workbench.runs.folder import NOTEBOOK_RUN, RunFolder
 from workbench.runs.parameters import run_id
+from workbench.runs.readable import size_warning, without_kernel
 
 if TYPE_CHECKING:
     from traitlets.config import Config
@@ -37,6 +40,9 @@ def run_notebook(
     - `given`: parameters as (name, value), values written as in YAML; they win over those in `file`.
     - `out`: the run folder; without it one under `outputs` named after its inputs.
 
+    The executed notebook needs no kernel to be read (`without_kernel`). Its kernel finds the run folder in the
+    environment (`WORKBENCH_NOTEBOOK_RUN`), which is this process's: execute one notebook at a time in a process.
+
     Raises `ValueError` for a parameter the notebook does not have or of another type than its default, and
     `CellFailed` when a cell does; the notebook as far as it came is in the folder.
     """
@@ -55,7 +61,7 @@ def run_notebook(
         "parameters": parameters,
     }
     path = out or Path(outputs) / run_id("run", (notebook.stem,), inputs)
-    with RunFolder.open(path, inputs, kind="notebook") as run, _private_kernel() as kernel:
+    with RunFolder.open(path, inputs, kind="notebook") as run, _private_kernel() as kernel, _told(run.path):
         try:
             papermill.execute_notebook(
                 notebook,
@@ -73,7 +79,35 @@ def run_notebook(
                 f"{notebook}, cell {error.exec_count}: {error.ename}: {error.evalue}\n"
                 f"The notebook as far as it came is {run.path / EXECUTED}; the same command goes on from its answers."
             ) from error
+        finally:
+            _make_readable(run.path / EXECUTED)
     return path
+
+
+@contextmanager
+def _told(run: Path) -> Iterator[None]:
+    """Tells the kernel, which inherits the environment, whose notebook it executes."""
+    before = os.environ.get(NOTEBOOK_RUN)
+    os.environ[NOTEBOOK_RUN] = str(run.resolve())
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[NOTEBOOK_RUN]
+        else:
+            os.environ[NOTEBOOK_RUN] = before
+
+
+def _make_readable(file: Path) -> None:
+    import nbformat
+
+    if not file.exists():  # stopped before the kernel started
+        return
+    notebook = without_kernel(nbformat.read(file, as_version=4))
+    with replacing(file) as temporary:
+        nbformat.write(notebook, temporary)
+    if warning := size_warning(notebook):
+        print(f"{file}: {warning}.")
 
 
 @contextmanager
