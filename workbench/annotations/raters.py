@@ -2,11 +2,16 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from workbench.annotations.annotation import SKIP, TIE, Annotation
 from workbench.annotations.log import latest
-from workbench.evaluation.record import ORDERS, VerdictRecord
+from workbench.evaluation.record import ORDERS, VerdictRecord, read_verdicts
 from workbench.pairs.comparison import Comparison
+from workbench.pairs.prompts import prompt_id
+from workbench.runs.manifest import read_manifest
+from workbench.vlm.settings import SYNTHETIC_MODELS
 
 Labels = Mapping[str, str]
 """What one rater said: the label by pair id; a pair without one is missing, not a disagreement."""
@@ -65,3 +70,32 @@ def _both(outcomes: set[str]) -> str:
         if failure in outcomes:
             return failure
     return outcomes.pop() if len(outcomes) == 1 else INCONSISTENT
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeOfRun:
+    """The labels of the judge whose verdicts a run folder holds."""
+
+    name: str
+    labels: Labels
+    synthetic: bool
+
+
+def judge_of_run(folder: Path, comparisons: Sequence[Comparison]) -> JudgeOfRun:
+    """The judge of an evaluation, on the pairs of `comparisons` it judged in both orders.
+
+    Raises `ValueError` where the folder holds no verdicts, or verdicts on none of these pairs, or on other prompts.
+    """
+    manifest = read_manifest(folder)
+    log = folder / "verdicts.jsonl"
+    if not log.exists():
+        raise ValueError(f"{folder} holds no verdicts.jsonl: name the run folder of an evaluation")
+    prompts = {c.id: prompt_id(c.prompt) for c in comparisons}
+    records = [record for record in read_verdicts(log) if record.pair_id in prompts]
+    if not records:
+        raise ValueError(f"{folder} judged none of these {len(comparisons):,} pairs: name the file it judged")
+    for record in records:
+        if record.prompt_id != prompts[record.pair_id]:
+            raise ValueError(f"{folder} judged another pair under the id {record.pair_id!r}: name the file it judged")
+    model = str((manifest.inputs.get("judge") or {}).get("model", ""))
+    return JudgeOfRun(folder.resolve().name, judge_labels(records), model.startswith(SYNTHETIC_MODELS))

@@ -93,4 +93,6 @@ def estimate(value: Floats, draws: Floats, n: int) -> Estimate:
 
 
 def _divided(above: Floats, below: Floats, *, empty: float = np.nan) -> Floats:
-    return np.divide(above, below, out=np.full(np.broadcast(above, below).shape, empty), where=below > 1e-12)
+    return np.asarray(
+        np.divide(above, below, out=np.full(np.broadcast(above, below).shape, empty), where=below > 1e-12)
+    )

@@ -1,0 +1,286 @@
+"""How far people agree with each other, with judges and with the dataset's own label, and where they do not."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+
+from workbench.annotations.annotation import Annotation
+from workbench.annotations.log import latest
+from workbench.annotations.placing import place
+from workbench.annotations.raters import Labels, dataset_labels, majority, people_labels
+from workbench.annotations.reliability import (
+    MISSING,
+    cohen_kappa,
+    coincidence_tables,
+    crossed_tables,
+    estimate,
+    krippendorff_alpha,
+    percent_agreement,
+    resampled_tables,
+)
+from workbench.evaluation.statistics import Estimate, Ints
+from workbench.pairs.comparison import Comparison
+from workbench.pairs.prompts import prompt_id
+
+Kind = Literal["people", "everyone", "label", "judge"]
+
+MAJORITY, LABEL = "the majority", "the dataset's label"
+SIMULATED = "sim-"
+"""Simulated people of the embedded world are called so; what they say is synthetic."""
+
+LEAST_PROMPTS = 20
+"""With fewer prompts an interval from resampling them is too narrow to be relied on."""
+RELIABLE, TENTATIVE = 0.8, 0.667
+"""Krippendorff's customary bounds of alpha: to rely on labels, and to conclude from them tentatively."""
+
+DRAWS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far some raters agree.
+
+    - `n`: pairs that two of them or more labelled, of `n_prompts` prompts.
+    - `percent`: in [0, 1]. - `kappa`: of two raters alone. - `alpha`: Krippendorff's, nominal. 1 is perfect, 0 is what
+      chance gives; a value is None where it is undefined, an interval where resampling cannot give one.
+    - `sentence`: what these numbers allow one to say.
+    """
+
+    between: tuple[str, ...]
+    kind: Kind
+    n: int
+    n_prompts: int
+    percent: Estimate
+    kappa: Estimate
+    alpha: Estimate
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A pair people see differently: each one's label and note, and the share of couples who disagree, in (0, 1]."""
+
+    pair_id: str
+    labels: Mapping[str, str]
+    notes: Mapping[str, str]
+    share: float
+
+    @property
+    def text(self) -> str:
+        """Who says what, as a note to put beside the pair: `ada: a · ben: b (the hand has six fingers)`."""
+        said = [f"{author}: {label}{self._note(author)}" for author, label in self.labels.items()]
+        return " · ".join(said)
+
+    def _note(self, author: str) -> str:
+        return f" ({self.notes[author]})" if author in self.notes else ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementReport:
+    """Agreement between people, and of them with judges and with the dataset's label.
+
+    - `disagreements`: the pairs people see differently, most disputed first. - `orphans`: annotations about no pair.
+    """
+
+    people: Mapping[str, int]
+    rows: tuple[Agreement, ...]
+    disagreements: tuple[Disagreement, ...]
+    orphans: int
+    synthetic: bool
+    schema: str = "workbench.agreement/1"
+
+    @property
+    def ids(self) -> list[str]:
+        """The disputed pairs, for `PairViewer.filter`."""
+        return [each.pair_id for each in self.disagreements]
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """Who says what of each disputed pair, for `PairViewer(notes=...)`."""
+        return {each.pair_id: each.text for each in self.disagreements}
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def to_text(self, most: int = 10) -> str:
+        """The table for a terminal, and the `most` disputed pairs."""
+        return "\n".join([*_table(self), "", *self.sentences(), *_disputed(self, most)])
+
+    def sentences(self) -> list[str]:
+        """What the numbers allow one to say, a sentence each."""
+        said = [f"{name(row)}: {row.sentence}." for row in self.rows]
+        if len(self.people) < 2:
+            who = f"Only {shown(next(iter(self.people)))} labelled pairs" if self.people else "Nobody labelled a pair"
+            said.insert(0, f"{who}: agreement between people needs two who labelled the same pairs.")
+        if self.orphans:
+            said.append(f"{self.orphans:,} annotations are about no pair of this dataset and are in no number.")
+        return [*said, "Synthetic: these people are simulated, or the judge is."] if self.synthetic else said
+
+
+def agreement(
+    comparisons: Sequence[Comparison],
+    annotations: Iterable[Annotation],
+    judges: Mapping[str, Labels] | None = None,
+    *,
+    seed: int = 0,
+    synthetic: bool = False,
+    draws: int = DRAWS,
+) -> AgreementReport:
+    """Agreement between every two people, over all of them, and of each of them, and the majority, with the rest.
+
+    Skips are missing, ties a category. Intervals of kappa and alpha come from resampling prompts, `seed` is theirs.
+
+    - `judges`: `raters.judge_labels` of each judge's verdicts, by its name.
+    - `synthetic`: whether a judge is; people are where a name begins with `sim-`.
+    """
+    placed = place(annotations, comparisons)
+    at_home = placed.at_home
+    people = people_labels(at_home)
+    compared = _Compared(comparisons, seed, draws)
+    rows = [compared.row("people", (a, people[a]), (b, people[b])) for a, b in combinations(people, 2)]
+    if len(people) > 2:
+        rows.append(compared.row("everyone", *people.items()))
+    by_name: dict[str, Labels] = dict(people)
+    if len(people) > 1:
+        by_name[MAJORITY] = majority(people)
+    if label := dataset_labels(comparisons):
+        rows += [compared.row("label", rater, (LABEL, label)) for rater in by_name.items()]
+    for judge, labels in (judges or {}).items():
+        rows += [compared.row("judge", rater, (judge, labels)) for rater in by_name.items()]
+    return AgreementReport(
+        people={author: len(labels) for author, labels in people.items()},
+        rows=tuple(rows),
+        disagreements=tuple(_disagreements(comparisons, people, at_home)),
+        orphans=len(placed.orphans),
+        synthetic=synthetic or any(author.startswith(SIMULATED) for author in people),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """The pairs on which raters are compared, and how their intervals are drawn."""
+
+    comparisons: Sequence[Comparison]
+    seed: int
+    draws: int
+
+    def row(self, kind: Kind, *raters: tuple[str, Labels]) -> Agreement:
+        between = tuple(rater for rater, _ in raters)
+        codes, prompts, categories = self._codes([labels for _, labels in raters])
+        n, n_prompts = len(codes), len(np.unique(prompts))
+        percent = percent_agreement(codes, prompts)
+        if n == 0:
+            empty = Estimate(None, None, 0)
+            return Agreement(between, kind, 0, 0, empty, empty, empty, "no pair was labelled by two of them")
+        met = coincidence_tables(codes, categories)
+        drawn = resampled_tables(met, prompts, seed=self.seed, draws=self.draws)
+        alpha = estimate(krippendorff_alpha(met.sum(axis=0)), krippendorff_alpha(drawn), n)
+        kappa = Estimate(None, None, n)
+        if len(raters) == 2:
+            crossed = crossed_tables(codes, categories)
+            drawn = resampled_tables(crossed, prompts, seed=self.seed, draws=self.draws)
+            kappa = estimate(cohen_kappa(crossed.sum(axis=0)), cohen_kappa(drawn), n)
+        return Agreement(between, kind, n, n_prompts, percent, kappa, alpha, _sentence(n, n_prompts, percent, alpha))
+
+    def _codes(self, raters: Sequence[Labels]) -> tuple[Ints, Ints, int]:
+        """Labels as (n, raters) numbers and the prompts as (n,), of the pairs with two labels or more."""
+        both = [c for c in self.comparisons if sum(c.id in labels for labels in raters) > 1]
+        categories = {label: i for i, label in enumerate(sorted({label for each in raters for label in each.values()}))}
+        prompts = {prompt: i for i, prompt in enumerate(dict.fromkeys(prompt_id(c.prompt) for c in both))}
+        codes = [[categories[each[c.id]] if c.id in each else MISSING for each in raters] for c in both]
+        return (
+            np.array(codes, dtype=np.int64).reshape(len(both), len(raters)),
+            np.array([prompts[prompt_id(c.prompt)] for c in both], dtype=np.int64),
+            len(categories),
+        )
+
+
+def _sentence(n: int, n_prompts: int, percent: Estimate, alpha: Estimate) -> str:
+    pairs = f"with {n:,} pairs of {n_prompts:,} prompts"
+    if alpha.value is None:
+        return f"{pairs} every label is the same one, so agreement beyond chance is undefined"
+    if alpha.ci95 is None:
+        why = "all agree, and so does every resample" if percent.value == 1 else "resampling gives no interval"
+        return f"{pairs} {why}: too few to say how sure this is"
+    low, high = alpha.ci95
+    measured = f"alpha {alpha.value:.2f} (95% interval {low:.2f} to {high:.2f})"
+    if n_prompts < LEAST_PROMPTS:
+        return f"{pairs} too few to conclude from, {LEAST_PROMPTS} prompts are the least; {measured}"
+    if low >= RELIABLE:
+        said = f"is agreement to rely on (at least {RELIABLE})"
+    elif low >= TENTATIVE:
+        said = f"allows tentative conclusions (at least {TENTATIVE})"
+    elif low > 0:
+        said = f"is more than chance; tentative conclusions ask for {TENTATIVE}, which is "
+        said += "not reached" if high < TENTATIVE else "neither shown nor ruled out"
+    elif high < 0:
+        said = "is less than chance would give: look whether the candidates are swapped"
+    else:
+        said = "does not tell agreement from chance"
+    return f"{pairs} {measured} {said}"
+
+
+def _disagreements(
+    comparisons: Sequence[Comparison], people: Mapping[str, Labels], annotations: Sequence[Annotation]
+) -> list[Disagreement]:
+    said = latest(annotations)
+    found = []
+    for comparison in comparisons:
+        labels = {author: given[comparison.id] for author, given in people.items() if comparison.id in given}
+        couples = list(combinations(labels.values(), 2))
+        differing = sum(one != other for one, other in couples)
+        if differing:
+            notes = {author: said[comparison.id, author].note for author in labels}
+            notes = {author: note for author, note in notes.items() if note}
+            found.append(Disagreement(comparison.id, labels, notes, differing / len(couples)))
+    return sorted(found, key=lambda each: (-each.share, -len(each.labels)))
+
+
+def name(row: Agreement) -> str:
+    """Who is compared, for a table."""
+    if row.kind == "everyone":
+        return f"all {len(row.between)} people"
+    one, other = (shown(each) for each in row.between)
+    return f"{one} and {'the judge ' if row.kind == 'judge' else ''}{other}"
+
+
+def shown(text: str, longest: int = 40) -> str:
+    """A name that other people chose, in one line and without signs that a terminal would obey."""
+    plain = "".join(char if char.isprintable() else "·" for char in text)
+    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
+
+
+def measured(each: Estimate, *, percent: bool = False) -> str:
+    """A value with its interval: `0.45 [0.22, 0.66]`; `-` where it is undefined."""
+    if each.value is None:
+        return "-"
+    digits = ".1%" if percent else ".2f"
+    interval = f" [{each.ci95[0]:{digits}}, {each.ci95[1]:{digits}}]" if each.ci95 else " (no interval)"
+    return f"{each.value:{digits}}{interval}"
+
+
+def _table(report: AgreementReport) -> list[str]:
+    cells = [
+        (name(row), f"{row.n:,}", f"{row.n_prompts:,}", measured(row.percent, percent=True), measured(row.kappa),
+         measured(row.alpha))
+        for row in report.rows
+    ]  # fmt: skip
+    head = ("agreement, 95% intervals", "pairs", "prompts", "percent", "Cohen's kappa", "Krippendorff's alpha")
+    widths = [max(len(row[i]) for row in [head, *cells]) for i in range(len(head))]
+    align = "<>><<<"
+    return [
+        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, align, widths, strict=True)).rstrip()
+        for row in [head, *cells]
+    ]
+
+
+def _disputed(report: AgreementReport, most: int) -> list[str]:
+    if not report.disagreements:
+        return []
+    total = len(report.disagreements)
+    head = f"{total:,} pairs are disputed" + (f"; the {most} most disputed:" if total > most else ":")
+    lines = [f"  {shown(each.pair_id)}: {shown(each.text, 160)}" for each in report.disagreements[:most]]
+    return ["", head, *lines]
