@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from workbench.annotations.annotation import Annotation
+from workbench.annotations.annotation import Annotation, shown
 from workbench.annotations.log import latest
 from workbench.annotations.placing import place
 from workbench.annotations.raters import Labels, dataset_labels, majority, people_labels
@@ -245,12 +245,6 @@ def name(row: Agreement) -> str:
         return f"all {len(row.between)} people"
     one, other = (shown(each) for each in row.between)
     return f"{one} and {'the judge ' if row.kind == 'judge' else ''}{other}"
-
-
-def shown(text: str, longest: int = 40) -> str:
-    """A name that other people chose, in one line and without signs that a terminal would obey."""
-    plain = "".join(char if char.isprintable() else "·" for char in text)
-    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
 
 
 def measured(each: Estimate, *, percent: bool = False) -> str:

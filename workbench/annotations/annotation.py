@@ -145,5 +145,11 @@ def moment(time: str) -> datetime:
     return instant
 
 
+def shown(text: str, longest: int = 40) -> str:
+    """A name that other people chose, in one line and without signs that a terminal would obey."""
+    plain = "".join(char if char.isprintable() else "·" for char in text)
+    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
+
+
 def _brief(text: str) -> str:
     return repr(text) if len(text) <= 60 else f"{text[:60]!r}..."

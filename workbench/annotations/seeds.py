@@ -34,7 +34,7 @@ class Labelled:
     def summary(self) -> str:
         """One sentence on what is in and what is not."""
         return (
-            f"{len(self.comparisons):,} labelled pairs, {self.ties:,} of them ties, from which no rubric is induced; "
+            f"{len(self.comparisons):,} labelled pairs, {self.ties:,} of them ties, which induce sets aside; "
             f"left out: {len(self.unresolved):,} unresolved, {len(self.skipped):,} skipped, "
             f"{self.unlabelled:,} without a label, and {self.orphans:,} annotations about no pair"
         )

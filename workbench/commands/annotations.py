@@ -93,7 +93,7 @@ def annotations_seeds(
 
 def _merged_text(merged: "Merged") -> str:
     """A row for each person, then every orphan's and conflict's reason."""
-    from workbench.annotations.agreement import shown
+    from workbench.annotations.annotation import shown
 
     width = max([6, *(len(shown(person.author)) for person in merged.people)])
     lines = [f"{'person':{width}}  labels  ties  skips  notes  orphans  conflicts"]
