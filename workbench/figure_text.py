@@ -14,7 +14,7 @@ from plotly.io.base_renderers import PlotlyRenderer
 from workbench.figure_theme import COLORS, GREY, follow_page
 from workbench.widgets.foreign import displayable, foreign_html
 
-_CELL = "text-align:left;vertical-align:top;padding:3px 14px 3px 0;white-space:normal"
+_CELL = "text-align:left;vertical-align:top;padding:3px 14px 3px 0"
 _WIDTH = 220  # pixels of the drawing in each row
 _MARKER = 9
 
@@ -86,14 +86,15 @@ class Alternative:
 
     def _line(self, row: Row, with_interval: bool, with_n: bool) -> str:
         cells = [f'<th scope="row" style="{_CELL};font-weight:normal">{foreign_html(row.names[0], 300)}</th>']
-        shown = [foreign_html(name, 300) for name in row.names[1:]]
-        shown.append("not measured" if row.value is None else self._number(row.value))
+        cells += [f'<td style="{_CELL}">{foreign_html(name, 300)}</td>' for name in row.names[1:]]
+        shown = ["not measured" if row.value is None else self._number(row.value)]
         if with_interval:
             shown.append(f"{self._number(row.ci95[0])} to {self._number(row.ci95[1])}" if row.ci95 else "")
         if with_n:
             shown.append("" if row.n is None else f"{row.n:,}")
-        cells += [f'<td style="{_CELL}">{each}</td>' for each in shown]
-        return f'<tr>{"".join(cells)}<td aria-hidden="true" style="padding:3px 0">{self._drawing(row)}</td></tr>'
+        cells += [f'<td style="{_CELL};white-space:nowrap">{each}</td>' for each in shown]
+        cells.append(f'<td aria-hidden="true" style="text-align:left;padding:3px 0">{self._drawing(row)}</td>')
+        return f"<tr>{''.join(cells)}</tr>"
 
     def _drawing(self, row: Row) -> str:
         """A dot and its interval, or a bar where there are only counts, out of plain boxes."""

@@ -22,7 +22,7 @@ GREY = "#797979"
 REFERENCE = {"dash": "dot", "color": GREY, "width": 1.5}
 _GRID = "rgba(128,128,128,0.25)"
 _FONT = "system-ui, sans-serif"
-_AXIS = {"gridcolor": _GRID, "zeroline": False, "automargin": True}
+_AXIS = {"gridcolor": _GRID, "zeroline": False, "automargin": True, "title": {"font": {"size": 13}}}
 # Plotly hands the style of a span on to the SVG, where it makes this colour the text's fill.
 _FOLLOWS, _END = '<span style="color:currentcolor">', "</span>"
 
@@ -32,8 +32,16 @@ LAYOUT: Mapping[str, Any] = {
     "plot_bgcolor": "rgba(0,0,0,0)",
     "colorway": COLORS,
     "margin": {"l": 16, "r": 24, "t": 64, "b": 48},
-    "title": {"x": 0, "xanchor": "left", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 14, "l": 4}},
-    "xaxis": {"title": {"font": {"size": 13}}, **_AXIS},
+    "title": {
+        "font": {"size": 16},
+        "x": 0,
+        "xanchor": "left",
+        "y": 1,
+        "yref": "container",
+        "yanchor": "top",
+        "pad": {"t": 14, "l": 4},
+    },
+    "xaxis": _AXIS,
     "yaxis": _AXIS,
     # Below everything else, where it may take as many lines as it needs.
     "legend": {"orientation": "h", "xanchor": "left", "x": 0, "yref": "container", "yanchor": "bottom", "y": 0},

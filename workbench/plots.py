@@ -13,11 +13,12 @@ import plotly.io as pio
 
 from workbench.evaluation.results import Accuracy
 from workbench.evaluation.statistics import Estimate
+from workbench.figure_costs import CostAxis, label_spots
 from workbench.figure_text import Alternative, ReadableRenderer, Row
 from workbench.figure_theme import COLORS, GREY, LAYOUT, REFERENCE, SYMBOLS, plain, wrapped
 
 _AGREEMENT = "agreement with people"
-_TITLE = 80  # characters of a line of the title
+_TITLE = 68  # characters of a line of the title
 _LABEL = 30  # and of a row's name
 
 
@@ -68,7 +69,7 @@ def difference_figure(differences: Mapping[str, Interval], title: str, axis: str
     figure.update_xaxes(tickformat="+.0%", title=f"{wrapped(axis, _TITLE)} (95% interval)")
     figure.add_vline(x=0, line=REFERENCE)
     rows = [_row((name,), each) for name, each in differences.items()]
-    alternative = Alternative(_said(title, synthetic), ("",), axis, rows, "{:+.1%}", reference=0.0)
+    alternative = Alternative(_said(title, synthetic), ("name",), axis, rows, "{:+.1%}", reference=0.0)
     return _finished(figure, title, alternative, synthetic, plot=46 * len(rows))
 
 
@@ -101,7 +102,7 @@ def spread_figure(groups: Mapping[str, Sequence[float]], title: str, axis: str, 
     figure.update_xaxes(tickformat="+.0%", title=f"{wrapped(axis, _TITLE)} (dots: one each; mean with 95% interval)")
     figure.add_vline(x=0, line=REFERENCE)
     rows = [_row((name,), mean) for name, mean in means.items()]
-    alternative = Alternative(_said(title, synthetic), ("",), f"mean of {axis}", rows, "{:+.1%}", reference=0.0)
+    alternative = Alternative(_said(title, synthetic), ("name",), f"{axis}, mean", rows, "{:+.1%}", reference=0.0)
     return _finished(figure, title, alternative, synthetic, plot=46 * len(rows))
 
 
@@ -137,8 +138,49 @@ def counts_figure(counts: Mapping[str, int], title: str, axis: str, *, synthetic
     figure.update_yaxes(tickvals=heights, ticktext=names, range=[-0.6, len(counts) - 0.4])
     figure.update_xaxes(title=wrapped(axis, _TITLE), tickformat=",d", rangemode="tozero")
     rows = [Row((name,), float(count)) for name, count in counts.items()]
-    alternative = Alternative(_said(title, synthetic), ("",), axis, rows, "{:,.0f}")
+    alternative = Alternative(_said(title, synthetic), ("name",), axis, rows, "{:,.0f}")
     return _finished(figure, title, alternative, synthetic, plot=36 * len(rows))
+
+
+def tradeoff_figure(
+    points: Mapping[str, tuple[Interval, float]], title: str, axis: str, *, synthetic: bool
+) -> go.Figure:
+    """Accuracy with its interval against what it cost, a named point each; the costs' unit is said by `axis`.
+
+    >>> runs = {"rubric-free": (Estimate(0.82, (0.80, 0.84), 1500), 3000.0)}
+    >>> tradeoff_figure(runs, "Accuracy against cost", "calls", synthetic=True).layout.title.text
+    'Accuracy against cost (synthetic)'
+
+    Costs of more than a decade are on a logarithmic axis, zero a step to the left of the others.
+    """
+    known = {
+        name: (p.value, *p.ci95, p.n, cost) for name, (p, cost) in points.items() if p.value is not None and p.ci95
+    }
+    costs = CostAxis([cost for *_, cost in known.values()])
+    at, (x_low, x_high) = costs.positions, costs.range
+    bounds = [bound for _, low, high, *_ in known.values() for bound in (low, high)] or [0.0, 1.0]
+    margin = 0.06 * (max(bounds) - min(bounds)) or 0.05
+    y_range, height = (min(bounds) - margin, max(bounds) + margin), max(320, 44 * len(known))
+    labels = [wrapped(name, 24, lines=2) for name in known]
+    values = [(value, low, high) for value, low, high, *_ in known.values()]
+    figure = go.Figure()
+    for i, (name, (value, low, high, n, cost)) in enumerate(known.items()):
+        hover = f"{plain(name)} {value:.1%} ({low:.1%} to {high:.1%}), n = {n}, {cost:,g} {plain(axis)}"
+        bars = error_bars([(value, low, high)])
+        point = go.Scatter(x=[at[i]], y=[value], mode="markers", marker=marker(i), error_y=bars, hovertext=hover)
+        figure.add_trace(point.update(hoverinfo="text", name=labels[i]))
+    for i, spot in enumerate(label_spots(costs, values, labels, y_range, height)):
+        figure.add_annotation(
+            x=at[i], y=values[i][0], ax=spot.x, ay=spot.y, axref="x", ayref="y", text=labels[i], showarrow=True,
+            arrowhead=0, arrowwidth=1, arrowcolor=GREY, xanchor="right" if spot.to_left else "left",
+            align="right" if spot.to_left else "left", borderpad=2,
+        )  # fmt: skip
+    aside = " (points of equal cost are drawn side by side)" if costs.is_moved else ""
+    figure.update_xaxes(title=wrapped(axis, _TITLE) + aside, range=[x_low, x_high], **costs.ticks)
+    figure.update_yaxes(title=f"{_AGREEMENT} (95% interval)", tickformat=".0%", range=y_range)
+    rows = [_row((name, f"{cost:,g}"), point) for name, (point, cost) in points.items()]
+    alternative = Alternative(_said(title, synthetic), ("judge", axis), _AGREEMENT, rows)
+    return _finished(figure, title, alternative, synthetic, plot=height)
 
 
 def _rows_figure(points: Mapping[str, Interval], number: str) -> go.Figure:
