@@ -112,6 +112,59 @@ class VlmClient:
         price = self._budget.price
         return Estimate(count, tokens, answers, price.of(tokens, answers) if price else None)
 
+    async def estimate_missing(self, requests: Sequence[ChatRequest]) -> Estimate:
+        """What those of `requests` take at most that cannot be answered from the cache, each answered at once.
+
+        An answer in the cache that breaks the format counts where asking it to be put right is not cached either; an
+        image that cannot be read counts for nothing, as nothing is sent. Raises `StopRun` for an unreadable cache.
+        """
+        missing: dict[str, int] = {}
+        for request in requests:
+            try:
+                shown = await self._look(request)
+            except NoAnswer:
+                continue
+            question = pose(request, shown, self.endpoint.model, self.sampling, self.structured)
+            tokens = _input_tokens(request, shown)
+            if self.cache and (found := self.cache.get(question.key)):
+                if (repair := _needed_repair(request, found)) is None:
+                    continue
+                question = pose(request, shown, self.endpoint.model, self.sampling, self.structured, repair)
+                if self.cache.get(question.key):
+                    continue
+                tokens += _repair_tokens(repair)
+            missing[question.key] = tokens
+        tokens, answers = sum(missing.values()), len(missing) * self.sampling.max_tokens
+        price = self._budget.price
+        return Estimate(len(missing), tokens, answers, price.of(tokens, answers) if price else None)
+
+    def abandon(self) -> None:
+        """Send nothing more of what was asked so far; answers on their way still arrive and are cached.
+
+        Whoever waits for a question that is not on its way is cancelled. Call it on the client's loop.
+        """
+        on_their_way = self._sender.abandon()
+        for key, task in list(self._under_way.items()):
+            if task not in on_their_way:
+                task.cancel()
+                del self._under_way[key]  # asked again, it must not be joined
+
+    def twin(self) -> Self:
+        """A client with the same settings and cache file, for another event loop or to go on after a `StopRun`.
+
+        Its usage goes on from what this one has spent so far, so the caps hold for both, one after the other.
+        """
+        twin = type(self)(
+            self.endpoint,
+            self.sampling,
+            self.limits,
+            cache=self.cache.path if self.cache else None,
+            structured=self.structured,
+            images=self._images.policy,
+        )
+        twin._budget.usage = replace(self.usage)
+        return twin
+
     async def ask(self, request: ChatRequest) -> Reply:
         """The model's answer in the format asked for; one that breaks the format is sent back once to be put right.
 
@@ -166,7 +219,8 @@ class VlmClient:
         return await asyncio.shield(task)
 
     def _finish(self, key: str, task: asyncio.Task[_Asked]) -> None:
-        del self._under_way[key]
+        if self._under_way.get(key) is task:
+            del self._under_way[key]
         if not task.cancelled():
             task.exception()  # whoever asked may have been cancelled; the failure is no news then
 
@@ -186,7 +240,7 @@ class VlmClient:
                 return answer
             return await self.cache.put_soon(Entry(question.key, self.endpoint.model, question.request, answer))
 
-        tokens = _input_tokens(request, shown) + (text_tokens(repair.answer + repair.problem) if repair else 0)
+        tokens = _input_tokens(request, shown) + (_repair_tokens(repair) if repair else 0)
         spent = Spent()
         job = Job(question.key, body, store, request.logprobs, tokens, self.sampling.max_tokens, spent)
         return _Asked(question.key, await self._sender.fetch(job), spent)
@@ -200,6 +254,19 @@ def _input_tokens(request: ChatRequest, shown: Sequence[Fingerprint]) -> int:
     texts = [part for part in request.content if isinstance(part, str)]
     schema = len(str(request.answer.schema))
     return text_tokens(request.system + "".join(texts)) + schema // 4 + sum(image_tokens(image.size) for image in shown)
+
+
+def _repair_tokens(repair: Repair) -> int:
+    return text_tokens(repair.answer + repair.problem)
+
+
+def _needed_repair(request: ChatRequest, answer: Answer) -> Repair | None:
+    """What is sent back for a stored answer that breaks the format."""
+    try:
+        request.answer.parse(find_object(answer.text))
+    except ValueError as error:
+        return Repair(answer.text, str(error))
+    return None
 
 
 def _reply(request: ChatRequest, asked: _Asked) -> Reply:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from workbench.vlm.budget import Budget, Reservation
 from workbench.vlm.cache import Answer
@@ -54,6 +55,8 @@ class Sender:
         self._may_fall_back = structured == "auto"
         self.mode: Structured = "json_schema" if structured == "auto" else structured
         self._gives_logprobs = True
+        self._sending: set[asyncio.Task[Any] | None] = set()
+        self._abandoned = 0
         self.has_worked = False
 
     async def fetch(self, job: Job) -> Answer:
@@ -63,6 +66,11 @@ class Sender:
         except StopRun as error:
             self._budget.stop(error)
             raise
+
+    def abandon(self) -> set[asyncio.Task[Any] | None]:
+        """The tasks whose request is on its way now; none of them makes another attempt."""
+        self._abandoned += 1
+        return set(self._sending)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -74,6 +82,7 @@ class Sender:
         failures: list[str] = []
         refused = 0
         late = ""
+        abandoned = self._abandoned
         deadline: float | None = None  # set with the first slot: thousands may be waiting for theirs
         while len(failures) < self._limits.attempts:
             try:
@@ -95,6 +104,9 @@ class Sender:
                 wait_s = error.wait_s
             finally:
                 self._limiter.release()
+            if self._abandoned != abandoned:
+                refused, late = 0, "; it was given up"  # nobody asks any more: no reason to stop the run
+                break
             if len(failures) < self._limits.attempts:
                 pause_s = self._backoff(job.key, len(failures)) if wait_s is None else wait_s
                 if deadline is not None and self._now() + pause_s >= deadline:
@@ -134,6 +146,8 @@ class Sender:
         if self._transport is None:
             self._transport = Transport(self._endpoint, self._limits.concurrency)
         patience_s = min(self._limits.attempt_s, deadline - self._now())
+        task = asyncio.current_task()
+        self._sending.add(task)
         try:
             async with asyncio.timeout(patience_s):
                 return await self._transport.post(body)
@@ -148,6 +162,8 @@ class Sender:
             if isinstance(error, Dropped):
                 raise TryAgain(f"the connection broke ({error})") from error
             raise
+        finally:
+            self._sending.discard(task)
 
     def _settle(
         self,

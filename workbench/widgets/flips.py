@@ -1,0 +1,118 @@
+"""Re-judging as static HTML: accuracies, the sentence the numbers allow, and the pairs that flipped."""
+
+from html import escape
+from typing import Any
+
+from workbench.evaluation.panel import SEEN
+from workbench.evaluation.rejudging import State
+from workbench.widgets.foreign import foreign_html
+from workbench.widgets.pair_grid import pair_grid
+from workbench.widgets.rejudge_view import Compared, changes, rows, worths_view
+
+MOST_CARDS = 24
+_ORDER = ("fixed", "broken", "swap-only", "changed")
+_TABLE = "border-collapse:collapse;text-align:left;margin:6px 0"
+_CELL = "text-align:left;vertical-align:top;padding:2px 14px 2px 0;white-space:normal"
+
+
+def static_html(state: State, compared: Compared, most_calls: int) -> str:
+    """What the panel shows of `state`, fit for a page without script; images are previews, reasons are cut."""
+    synthetic = bool(state.current and state.current.synthetic)
+    found = rows(state)
+    parts = [f"<b>{len(state.pairs)} pairs judged again{' (synthetic)' if synthetic else ''}</b>"]
+    if found:
+        parts.append(_accuracies(found))
+    else:
+        expected = state.outlook.line() if state.outlook else "not known yet"
+        parts.append(
+            _line(
+                f"Nothing is judged yet; to judge: {escape(expected)}. At most {most_calls} calls are made "
+                "without being told."
+            )
+        )
+    if found and not state.judged:
+        parts.append(_line("The rubric or the pairs have changed since; the numbers are of the version before."))
+    change = changes(state.first, state.current, compared) if state.first is not state.current and state.first else None
+    if change:
+        parts += _changes(state, change)
+    parts += _worths(worths_view(state))
+    parts.append(_line(f'<span style="opacity:.75">{escape(SEEN)}</span>'))
+    return f'<div style="font-family:system-ui,sans-serif;font-size:13px">{"".join(parts)}</div>'
+
+
+def _accuracies(found: list[dict[str, Any]]) -> str:
+    head = ("", "rubric", "accuracy, both orders' mean", "right in both orders", "verdicts", "invalid", "error")
+    lines = [_row("th", head)]
+    lines += [
+        _row(
+            "td",
+            (
+                escape(row["role"]),
+                foreign_html(row["name"]),
+                number(row["mean"], row["unlabelled"]),
+                number(row["resolved"], row["unlabelled"]),
+                f"{row['verdicts']} of {row['wanted']}{'' if row['verdicts'] == row['wanted'] else ' (partial)'}",
+                str(row["invalid"]),
+                str(row["error"]),
+            ),
+        )
+        for row in found
+    ]
+    return f'<table style="{_TABLE}">{"".join(lines)}</table>'
+
+
+def number(estimate: dict[str, Any] | None, unlabelled: int = 0) -> str:
+    """`70.8% [52.1%, 84.2%], n = 24`."""
+    if estimate is None:
+        return "no labelled pair" if unlabelled else "no pair yet"
+    low, high = estimate["low"], estimate["high"]
+    return f"{estimate['value']:.1%} [{low:.1%}, {high:.1%}], n = {estimate['n']}"
+
+
+def _changes(state: State, change: dict[str, Any]) -> list[str]:
+    counts = ", ".join(f"{count} {kind}" for kind, count in change["counts"].items() if count) or "none"
+    flips = sorted(change["flips"], key=lambda flip: _ORDER.index(flip["kind"]))
+    parts = [
+        _line(
+            f"Flips against the baseline among {change['n']} pairs: <b>{escape(counts)}</b>; {escape(change['test'])}."
+        ),
+        _line(escape(change["sentence"])),
+    ]
+    shown = [flip["id"] for flip in flips[:MOST_CARDS]]
+    by_id = {pair.id: pair for pair in state.pairs}
+    sides = {"before": state.first, "after": state.current}
+    said = {name: {pair: side.of(pair) for pair in shown} for name, side in sides.items() if side}
+    notes = {flip["id"]: flip["kind"] for flip in flips}
+    parts.append(pair_grid([by_id[pair] for pair in shown if pair in by_id], said, notes=notes, side=112))
+    if len(flips) > MOST_CARDS:
+        parts.append(_line(f"and {len(flips) - MOST_CARDS} more"))
+    return parts
+
+
+def _worths(found: dict[str, Any] | None) -> list[str]:
+    if not found:
+        return []
+    lines = [_row("th", ("criterion", "worth (accuracy with it minus without)", "", "right only with / without it"))]
+    for row in found["rows"]:
+        name = f"{foreign_html(row['id'])}: {foreign_html(row['text'], 200)}"
+        lines.append(
+            _row("td", (name, points(row["difference"]), escape(row["said"]), f"{row['fixed']} / {row['broken']}"))
+        )
+    table = f'<table style="{_TABLE}">{"".join(lines)}</table>'
+    return [_line("<b>What each criterion is worth</b>"), table, _line(escape(found["caution"]))]
+
+
+def points(difference: dict[str, Any] | None) -> str:
+    """`+4.2 points [-1.0, +9.3], n = 24`."""
+    if difference is None:
+        return "no labelled pair"
+    value, low, high = (100 * difference[name] for name in ("value", "low", "high"))
+    return f"{value:+.1f} points [{low:+.1f}, {high:+.1f}], n = {difference['n']}"
+
+
+def _line(html: str) -> str:
+    return f'<div style="margin:4px 0;max-width:900px">{html}</div>'
+
+
+def _row(tag: str, cells: tuple[str, ...]) -> str:
+    return f"<tr>{''.join(f'<{tag} style={chr(34)}{_CELL}{chr(34)}>{cell}</{tag}>' for cell in cells)}</tr>"
