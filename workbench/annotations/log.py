@@ -5,7 +5,7 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from workbench.annotations.annotation import SCHEMA, Annotation, read_annotation
@@ -42,7 +42,7 @@ class AnnotationLog:
         """
         line = annotation.to_line()
         with self._guard, alone(self.path):
-            self._refresh()
+            self._refresh(held=True)
             with LineLog(self.path) as file:
                 file.append(line)
             self._latest[annotation.key] = annotation
@@ -54,31 +54,36 @@ class AnnotationLog:
             self._refresh()
             return dict(self._latest)
 
-    def _refresh(self) -> None:
+    def _refresh(self, *, held: bool = False) -> None:
         """Reads the file again if anyone changed it."""
         signature = _signature(self.path)
         if signature == self._signature:
             return
-        self._latest = latest(read_annotations(self.path)) if signature else {}
+        self._latest = latest(read_annotations(self.path, held=held)) if signature else {}
         self._signature = signature
 
 
-def read_annotations(path: str | os.PathLike[str]) -> list[Annotation]:
+def read_annotations(path: str | os.PathLike[str], *, held: bool = False) -> list[Annotation]:
     """Every annotation of a log in the order written, history included; a torn last line is left out.
+
+    - `held`: whether the caller keeps others from writing the file, in `alone`.
 
     Raises `ValueError` naming file, line and what was expected where the file holds anything else.
     """
-    annotations, problems = read_lines(path)
+    annotations, problems = read_lines(path, held=held)
     if problems:
         raise ValueError(problems[0])
     return annotations
 
 
-def read_lines(path: str | os.PathLike[str]) -> tuple[list[Annotation], list[str]]:
-    """The annotations of a log, and a message on every line that is none."""
+def read_lines(path: str | os.PathLike[str], *, held: bool = False) -> tuple[list[Annotation], list[str]]:
+    """The annotations of a log, and a message on every line that is none; `held` as in `read_annotations`."""
     annotations: list[Annotation] = []
     problems: list[str] = []
     with open(path, "rb") as file:
+        if not held:  # else a line that is cut off and written over meanwhile would be read as half this, half that
+            with suppress(OSError):  # some file systems have no locks
+                fcntl.flock(file, fcntl.LOCK_SH)
         for number, line in enumerate(file, start=1):
             if not line.strip() or is_torn(line):
                 continue

@@ -123,7 +123,7 @@ def merge_files(
     than those named and holds what the merged file would not.
     """
     with alone(out) if out.exists() else nullcontext():
-        merged = merge(read_files(files), comparisons, hashes=hashes)
+        merged = merge(read_files(files, held=out), comparisons, hashes=hashes)
         if out.exists():
             _refuse_loss(out, merged)
         with storage(out), replacing(out) as temporary:
@@ -131,14 +131,16 @@ def merge_files(
     return merged
 
 
-def read_files(files: Sequence[Path]) -> list[list[Annotation]]:
+def read_files(files: Sequence[Path], *, held: Path | None = None) -> list[list[Annotation]]:
     """The annotations of each file, a log or what a shared page exported.
+
+    - `held`: the file that the caller keeps others from writing, in `alone`.
 
     Raises `ValueError` with every line, of all files, that is no annotation.
     """
     read, problems = [], []
     for file in files:
-        annotations, wrong = _read_file(file)
+        annotations, wrong = _read_file(file, held=held is not None and held.exists() and file.samefile(held))
         read.append(annotations)
         problems += wrong
     if problems:
@@ -147,13 +149,13 @@ def read_files(files: Sequence[Path]) -> list[list[Annotation]]:
     return read
 
 
-def _read_file(file: Path) -> tuple[list[Annotation], list[str]]:
+def _read_file(file: Path, *, held: bool) -> tuple[list[Annotation], list[str]]:
     try:
         page = json.loads(file.read_bytes())
     except (ValueError, RecursionError):
-        return read_lines(file)
+        return read_lines(file, held=held)
     if not isinstance(page, dict) or page.get("schema") != EXPORT_SCHEMA:
-        return read_lines(file)
+        return read_lines(file, held=held)
     records, dataset = page.get("annotations"), page.get("dataset")
     if not isinstance(records, list):
         return [], [f"{file}: a page's export whose `annotations` are no list; expected [{EXPECTED}, ...]"]
@@ -170,7 +172,7 @@ def _read_file(file: Path) -> tuple[list[Annotation], list[str]]:
 
 
 def _refuse_loss(out: Path, merged: Merged) -> None:
-    there, problems = read_lines(out)
+    there, problems = read_lines(out, held=True)
     if problems:
         raise ValueError(f"--out {out} is in the way: {problems[0]}; name another file")
     said = {_said(annotation) for annotation in merged.annotations}
