@@ -10,13 +10,15 @@ from PIL import Image
 from workbench.evaluation.record import VerdictRecord
 from workbench.pairs.comparison import Comparison, ImageSource
 from workbench.pairs.images import decode
-from workbench.pairs.sources import read_bytes
+from workbench.pairs.sources import ImageError, read_bytes
+from workbench.widgets.foreign import foreign_html
 
 _CARD = (
     "display:inline-block;vertical-align:top;margin:0 16px 16px 0;padding:8px 10px;"
     "border:1px solid #8885;border-radius:8px"
 )
 _PICTURE = "display:inline-block;vertical-align:top;margin:4px 6px 0 0;text-align:center;font-size:12px"
+_MISSING = "box-sizing:border-box;border:2px dashed #b37400;border-radius:4px;padding:6px;overflow-wrap:anywhere"
 _LONGEST_TEXT = 400
 
 
@@ -27,7 +29,8 @@ def pair_grid(
     notes: Mapping[str, str] | None = None,
     side: int = 160,
 ) -> str:
-    """HTML of a few comparisons with previews of at most `side` pixels; all text in it is escaped.
+    """HTML of a few comparisons with previews of at most `side` pixels; all text in it is escaped, and an image that
+    cannot be read is a box that says so.
 
     - `judges`: verdicts to show under the images, by judge and pair id.
     - `notes`: a word to put over a pair, such as `fixed`, by pair id.
@@ -59,7 +62,10 @@ def _card(comparison: Comparison, said: Mapping[str, Iterable[VerdictRecord]], n
 
 def _picture(source: ImageSource, caption: str, side: int, preferred: bool) -> str:
     border = "3px solid #009E73" if preferred else "3px solid transparent"
-    image = f'<img src="{preview(source, side)}" alt="{escape(caption)}" style="border:{border};border-radius:4px">'
+    try:
+        image = f'<img src="{preview(source, side)}" alt="{escape(caption)}" style="border:{border};border-radius:4px">'
+    except ImageError as error:
+        image = f'<div style="{_MISSING};width:{side}px">no image: {_text(str(error))}</div>'
     return f'<span style="{_PICTURE}">{image}<br>{escape(caption)}</span>'
 
 
@@ -75,17 +81,19 @@ def _verdict(judge: str, record: VerdictRecord) -> str:
 
 
 def _text(text: str) -> str:
-    cut = text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + " … (cut)"
-    # Half of a surrogate pair, which JSON can hold and no file of text can, would keep the notebook from being saved.
-    whole = cut.encode("utf-8", "replace").decode("utf-8")
-    return f"<bdi>{escape(whole)}</bdi>"
+    return foreign_html(text, _LONGEST_TEXT)
 
 
 def preview(source: ImageSource, side: int) -> str:
-    """A `data:` URL of the image scaled to at most `side` pixels, without metadata."""
-    image = decode(read_bytes(source))
+    """A `data:` URL of the image scaled to at most `side` pixels, without metadata. Raises `ImageError`."""
+    return f"data:image/webp;base64,{base64.b64encode(preview_bytes(source, side)).decode()}"
+
+
+def preview_bytes(source: ImageSource, side: int, *, allow_urls: bool = False) -> bytes:
+    """The same as a WebP file. Raises `ImageError`."""
+    image = decode(read_bytes(source, allow_urls=allow_urls))
     scale = min(1.0, side / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     buffer = io.BytesIO()
     image.resize(size, Image.Resampling.LANCZOS).save(buffer, "WEBP", quality=90)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return buffer.getvalue()

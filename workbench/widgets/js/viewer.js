@@ -1,20 +1,249 @@
 // The pair viewer, in a notebook and in a shared HTML file alike: `const viewer = mountViewer(root, host)`, where
-// `viewer.open(id)` shows a pair, and `viewer.close()` frees images and listeners. It uses dom.js, keys.js, panes.js,
-// strip.js and verdicts.js, which stand before it in one module. What it shows comes from the host:
+// `viewer.open(id)` shows a pair, and `viewer.close()` frees images and listeners. It uses dom.js, keys.js, difference.js,
+// panes.js, strip.js, verdicts.js, filters.js and layout.js, which stand before it in one module. What it shows comes
+// from the host:
 //
 //   about        { judges: [name], author, writable, problem, baseline, synthetic }; `problem` says why it is not writable
 //   index()      -> [row]   (`index_row` of pair_views.py)
 //   pair(id)     -> view    (`pair_view`)
 //   image(key, "thumb" | "full") -> URL; the viewer revokes blob: URLs when it no longer shows them
-//   exchange(key) -> { request, reply, ... } or null: a cache key's request as curl, and the raw reply
+//   exchange(key) -> { request, reply, note?, facts? } or null: a cache key's request as curl, and the raw reply
 //   annotate({ pair_id, label, note }) -> annotation ({ author, time, label, note }); rejects where it was not saved
 //
 // and, where the host has them:
 //
 //   search(text) -> [id]    pairs in whose whole texts `text` is found; else names, prompts and tags of rows are searched
 //   opened(id)              called whenever another pair is shown
-//   listen({ row, open, changed })   news: a row that is another now, a pair to open, an index to ask for again
+//   listen({ row, open, changed })   news: a row that is another now, an id to open, an index to ask for again
 function mountViewer(root, host) {
-  root.append(`${host.about.judges.length}`);
-  return { open() {}, close() {} };
+  const { about } = host;
+  let rows = [];
+  let list = []; // rows that the filters keep; it stays as it is while pairs are labelled
+  let at = -1;
+  let view = null;
+  let turn = 0; // counts pairs opened, so that what arrives late for an earlier one is dropped
+  let found = null; // ids that a search found
+  let saving = 0;
+  let queue = Promise.resolve();
+  let swapped = false;
+  let difference = -1;
+  let blind = false;
+  let advance = false;
+
+  const layout = viewerLayout(root, about, act);
+  const { controls, parts } = layout;
+  const panes = imagePanes(root, (scale) => layout.zoomed(scale));
+  const strip = thumbnailStrip(host, (position) => show(position), describe);
+  parts.panes.append(panes.node);
+  parts.strip.append(strip.node);
+
+  const row = () => list[at];
+  const hidden = () => blind && !row()?.mine;
+
+  function describe(each) {
+    if (blind && !each.mine) return { text: "", title: each.name };
+    const judge = controls.judge.value;
+    const signs = [each.mine ? `you: ${each.mine}` : "", ...["wrong", "flipped", "inconsistent", "invalid", "error"].filter((mark) => marked(each, judge, mark))];
+    const text = `${each.mine ? ` ${each.mine}` : ""}${marked(each, judge, "wrong") ? " ✗" : ""}${marked(each, judge, "invalid", "error") ? " !" : ""}`;
+    return { text, title: [each.name, ...signs.filter(Boolean)].join(", ") };
+  }
+
+  // ----- which pairs -----
+
+  async function load(id) {
+    rows = await host.index();
+    layout.fillTags(tagChoices(rows));
+    await filter(id);
+  }
+
+  async function filter(id = row()?.id) {
+    const [judge, tag] = [controls.judge.value, controls.tag.value];
+    const [, , test] = FILTERS.find(([name]) => name === controls.filter.value);
+    const text = controls.search.value.trim();
+    found = text && host.search ? new Set(await host.search(text)) : null;
+    const lower = text.toLowerCase();
+    const has = (each) => !text || (found ? found.has(each.id) : rowHasText(each, lower));
+    list = rows.filter((each) => test(each, judge) && (!tag || hasTag(each, tag)) && has(each));
+    layout.fillFilters(FILTERS.map(([name, label, own]) => [name, label, rows.reduce((n, each) => n + (own(each, judge) ? 1 : 0), 0)]), !about.baseline);
+    strip.show(list);
+    const position = list.findIndex((each) => each.id === id);
+    await show(Math.max(0, position), { again: true });
+  }
+
+  async function show(position, { again = false } = {}) {
+    if (!list.length) return nothing();
+    const next = Math.min(list.length - 1, Math.max(0, position));
+    if (next === at && !again && view) return;
+    at = next;
+    const mine = (turn += 1);
+    layout.counted(at, list.length, rows.length);
+    strip.select(at);
+    try {
+      const answer = await host.pair(row().id);
+      if (mine !== turn) return;
+      view = answer;
+    } catch (error) {
+      if (mine === turn) layout.problem(error.message);
+      return;
+    }
+    draw();
+    host.opened?.(view.id);
+  }
+
+  function nothing() {
+    [at, view, turn] = [-1, null, turn + 1];
+    panes.clear();
+    layout.counted(-1, 0, rows.length);
+    parts.head.replaceChildren(rows.length ? "No pair passes the filters." : "There are no pairs.");
+    parts.people.replaceChildren();
+    parts.judges.replaceChildren();
+  }
+
+  async function open(id) {
+    if (!rows.some((each) => each.id === id)) return layout.problem("This pair is not among those shown.");
+    if (!list.some((each) => each.id === id)) {
+      Object.assign(controls.filter, { value: "all" });
+      Object.assign(controls.tag, { value: "" });
+      Object.assign(controls.search, { value: "" });
+      return filter(id);
+    }
+    return show(list.findIndex((each) => each.id === id));
+  }
+
+  function jump(text) {
+    const number = Number(text);
+    const named = rows.find((each) => each.id === text || each.name === text);
+    if (named) return open(named.id);
+    if (Number.isInteger(number) && number >= 1 && number <= list.length) return show(number - 1);
+    return layout.problem(`Neither the id of a pair nor a number from 1 to ${list.length}: ${text.slice(0, 80)}`);
+  }
+
+  // ----- one pair -----
+
+  function draw() {
+    const mine = turn;
+    const stale = () => mine !== turn;
+    panes.clear();
+    difference = -1;
+    if (view.source) panes.add("source", "source image");
+    view.images.forEach((_, index) => panes.add(index, `candidate ${letter(index)}`));
+    arrange();
+    if (view.source) panes.load("source", host.image(view.source, "full"), stale);
+    view.images.forEach((key, index) => panes.load(index, host.image(key, "full"), stale));
+    reveal();
+    layout.said("");
+    layout.problem("");
+  }
+
+  // What depends on whether the answer may be seen; also what a label changes.
+  function reveal() {
+    const secret = hidden();
+    const judge = controls.judge.value;
+    view.images.forEach((_, index) => panes.name(index, letter(index), !secret && view.ranks?.[index] === 1 ? "people prefer" : ""));
+    parts.head.replaceChildren(...headOf(view, secret));
+    parts.people.replaceChildren(...(secret ? ["Label and verdicts are hidden until you have labelled (v shows them)."] : peopleOf(view)));
+    const judges = view.judges.filter((each) => !judge || each.name === judge);
+    parts.judges.replaceChildren(...(secret ? [] : judges.map((each) => judgeCard(each, host))));
+    layout.showLabels(view.images.length, row()?.mine);
+    if (controls.note !== document.activeElement) controls.note.value = own(view)?.note ?? "";
+    strip.redraw();
+  }
+
+  function arrange() {
+    const candidates = view.images.map((_, index) => index);
+    if (swapped) candidates.reverse();
+    panes.arrange([...(view.source ? ["source"] : []), ...candidates, "difference"]);
+    layout.press("swap", swapped);
+  }
+
+  function nextDifference() {
+    if (!view) return;
+    const slots = [...(view.source ? ["source"] : []), ...view.images.keys()];
+    const couples = slots.flatMap((one, i) => slots.slice(i + 1).map((other) => [one, other]));
+    couples.sort((one, other) => (one[0] === "source") - (other[0] === "source"));
+    difference = difference + 1 < couples.length ? difference + 1 : -1;
+    const name = (slot) => (slot === "source" ? "source" : letter(slot));
+    const couple = couples[difference];
+    panes.showDifference(couple, couple && `${name(couple[0])} and ${name(couple[1])}`);
+    layout.press("difference", Boolean(couple));
+  }
+
+  // ----- what I say about it -----
+
+  const own = (shown) => shown.annotations.find((each) => each.author === about.author);
+
+  // A label keeps the note and a note the label. One after the other, as the second builds on what the first saved.
+  function annotate(change) {
+    if (!view) return;
+    if (!about.writable) return layout.said(about.problem || "labels are not kept here", true);
+    if (saving && advance && "label" in change) return; // with two keys in quick succession the next pair is not seen yet
+    const target = { view, row: row(), at };
+    saving += 1;
+    layout.said("saving …");
+    queue = queue.then(() => save(target, change)).finally(() => (saving -= 1));
+  }
+
+  async function save(target, change) {
+    const before = own(target.view) ?? { label: null, note: "" };
+    const pair = { pair_id: target.view.id, label: before.label, note: before.note, ...change };
+    let saved;
+    try {
+      saved = await host.annotate(pair);
+    } catch (error) {
+      return layout.said(`NOT saved: ${error.message}`, true);
+    }
+    target.view.annotations = [...target.view.annotations.filter((each) => each.author !== about.author), saved];
+    Object.assign(target.row, { mine: saved.label, noted: target.row.noted || Boolean(saved.note) });
+    if (view?.id === target.view.id) {
+      view = target.view;
+      reveal();
+    }
+    layout.said(`saved ${saved.label ?? (saved.note ? "the note" : "without label")}, by `, false, saved.author);
+    if (advance && change.label && at === target.at) await show(at + 1);
+  }
+
+  function act(name, value) {
+    const actions = {
+      next: () => show(at + 1),
+      previous: () => show(at - 1),
+      first: () => show(0),
+      last: () => show(list.length - 1),
+      zoomIn: () => panes.zoomBy(1.25),
+      zoomOut: () => panes.zoomBy(0.8),
+      fit: panes.reset,
+      oneToOne: panes.oneToOne,
+      pan: () => panes.panBy(...value),
+      swap: () => ((swapped = !swapped), view ? arrange() : null),
+      difference: nextDifference,
+      blind: () => ((blind = !blind), layout.press("blind", blind), view ? reveal() : strip.redraw()),
+      advance: () => ((advance = !advance), layout.press("advance", advance)),
+      label: () => (value.length > 1 || view?.images[value.charCodeAt(0) - 97]) && annotate({ label: value }),
+      clear: () => annotate({ label: null }),
+      note: () => annotate({ note: value }),
+      filter: () => filter().catch((error) => layout.problem(error.message)),
+      jump: () => jump(value.trim()),
+    };
+    return actions[name]();
+  }
+  host.listen?.({
+    row(news) {
+      const old = rows.find((each) => each.id === news.id);
+      if (!old) return;
+      Object.assign(old, news);
+      strip.redraw();
+      if (view?.id === news.id && !saving) host.pair(news.id).then((fresh) => view?.id === fresh.id && ((view = fresh), reveal()));
+    },
+    open: (id) => open(id),
+    changed: (id) => load(id).catch((error) => layout.problem(error.message)),
+  });
+  const ready = load(about.start).catch((error) => layout.problem(error.message));
+  return {
+    ready,
+    open: async (id) => (await ready, open(id)),
+    close() {
+      turn += 1;
+      panes.close();
+      strip.close();
+    },
+  };
 }
