@@ -97,6 +97,21 @@ def serialise(
     return b"".join(pieces)  # the images' only copy
 
 
+def unkeyed(
+    request: ChatRequest, sampling: Sampling, *, logprobs: bool, repair: Repair | None, transport: str
+) -> dict[str, Any]:
+    """What the canonical form leaves out of a request or sorts, kept with the answer to show the request again."""
+    fields: dict[str, Any] = {
+        "name": request.answer.name,
+        "schema": request.answer.schema,
+        "lengths": {name: value for name, value in _sampling(request, sampling).items() if name in _LENGTHS},
+        "logprobs": logprobs,
+    }
+    if transport != "data":
+        fields["transport"] = transport
+    return fields | {"problem": repair.problem} if repair else fields
+
+
 def sampling_fields(sampling: Sampling) -> dict[str, Any]:
     """The settings as fields of a request; those left to the server are absent."""
     fields = {

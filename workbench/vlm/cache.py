@@ -5,10 +5,11 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from workbench.vlm.errors import StorageFailed
 from workbench.vlm.request import Token
@@ -28,6 +29,7 @@ class Answer:
 
     - `mode`: how the schema was enforced; `model`, `fingerprint`: what the server says it is.
     - `tokens`: with their log-probabilities, where they were asked for and given.
+    - `unkeyed`: what the key's canonical JSON leaves out of the request; empty for one kept by an earlier version.
     """
 
     text: str
@@ -38,6 +40,7 @@ class Answer:
     fingerprint: str
     mode: str
     tokens: tuple[Token, ...] = ()
+    unkeyed: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The answer as ASCII text."""

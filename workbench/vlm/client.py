@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from workbench.pairs.sources import ImageError
-from workbench.vlm.body import Question, Repair, pose, sampling_fields, serialise
+from workbench.vlm.body import Question, Repair, pose, sampling_fields, serialise, unkeyed
 from workbench.vlm.budget import Budget, Estimate, RunUsage, image_tokens, text_tokens
 from workbench.vlm.cache import Answer, Cache, Entry
 from workbench.vlm.errors import InvalidAnswer, NoAnswer, Spent
@@ -227,7 +227,18 @@ class VlmClient:
     async def _ask_server(
         self, request: ChatRequest, shown: list[Fingerprint], question: Question, repair: Repair | None
     ) -> _Asked:
+        beside: dict[str, Any] = {}
+
         async def body(mode: Structured, logprobs: bool) -> bytes:
+            beside.update(
+                unkeyed(
+                    request,
+                    self.sampling,
+                    logprobs=logprobs,
+                    repair=repair,
+                    transport=self._images.policy.transport,
+                )
+            )
             sources = [picture.source for picture in _pictures(request)]
             try:
                 urls = [await self._images.url(*pair) for pair in zip(sources, shown, strict=True)]
@@ -236,6 +247,7 @@ class VlmClient:
             return serialise(request, urls, self.endpoint.model, self.sampling, mode, logprobs=logprobs, repair=repair)
 
         async def store(answer: Answer) -> Answer:
+            answer = replace(answer, unkeyed=beside)
             if self.cache is None:
                 return answer
             return await self.cache.put_soon(Entry(question.key, self.endpoint.model, question.request, answer))
