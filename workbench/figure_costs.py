@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import unescape
 from typing import Any
 
 _DECADE = 10.0
@@ -133,7 +134,7 @@ def label_spots(
     - `height`: the plot's, in pixels. Its width is not known, so that of the narrowest is taken.
     """
     x_range, at = axis.range, axis.positions
-    plot = Box(0, _NARROWEST, 0, height)
+    plot, wider = Box(0, _NARROWEST, 0, height), Box(-_NARROWEST, 2 * _NARROWEST, 0, height)
 
     def across(x: float) -> float:
         return (x - x_range[0]) / (x_range[1] - x_range[0]) * _NARROWEST
@@ -151,14 +152,15 @@ def label_spots(
         edges = [(at[group[-1]] + axis.near, False), (at[group[0]] - axis.near, True)]
         edges.sort(key=lambda edge: edge[1] is (across(at[group[0]]) <= _NARROWEST / 2))
         for index in sorted(group, key=lambda i: -points[i][0]):
-            size = _LETTER * max(map(len, labels[index].split("<br>"))), _LINE * (1 + labels[index].count("<br>"))
-            tried = [
-                (_free_box(across(x), down(points[index][0]), size, to_left, [*taken, *blocking], plot), x, to_left)
-                for blocking in (intervals, [])
+            lines = unescape(labels[index]).split("<br>")
+            size = _LETTER * max(map(len, lines)), _LINE * len(lines)
+            tried = (
+                (_free_box(across(x), down(points[index][0]), size, to_left, [*taken, *blocking], inside), x, to_left)
+                for blocking, inside in ((intervals, plot), ([], plot), ([], wider))
                 for x, to_left in edges
-            ]
-            box, x, to_left = next((each for each in tried if each[0]), tried[0])
-            box = box or _box(across(x), down(points[index][0]), size, to_left)
+            )
+            no_room = (_box(across(edges[0][0]), down(points[index][0]), size, edges[0][1]), *edges[0])
+            box, x, to_left = next(((box, x, to_left) for box, x, to_left in tried if box), no_room)
             taken.append(box)
             middle = (box.top + box.bottom) / 2
             spots[index] = LabelSpot(x, y_range[1] - middle / height * (y_range[1] - y_range[0]), to_left)
