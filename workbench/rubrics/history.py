@@ -1,6 +1,5 @@
 """Undo and redo: the states of a rubric as an immutable list with a place in it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from workbench.rubrics.rubric import Rubric
@@ -61,7 +60,6 @@ class History:
         """The state that was undone; the same history if there is none."""
         return replace(self, at=min(len(self.states) - 1, self.at + 1))
 
-    def with_now(self, change: Callable[[State], State]) -> "History":
-        """The current state replaced, such as by the one that was saved."""
-        states = (*self.states[: self.at], change(self.now), *self.states[self.at + 1 :])
-        return replace(self, states=states)
+    def with_saved(self, unsaved: State, saved: State) -> "History":
+        """One state replaced by what was written of it, wherever undo and redo have gone meanwhile."""
+        return replace(self, states=tuple(saved if state is unsaved else state for state in self.states))
