@@ -1,5 +1,5 @@
 // Keys of a widget: while it has the focus JupyterLab does not hear them, and Escape gives the keyboard back.
-// `keys` maps a key as KeyboardEvent.key names it ("a", "ArrowRight", "?", "Ctrl+z", "Alt+ArrowUp") to an action.
+// `keys` maps a key as KeyboardEvent.key names it ("a", "ArrowRight", "?", "Ctrl+z", "Alt+ArrowUp", "Shift+ArrowUp") to an action.
 function ownKeyboard(root, keys) {
   root.tabIndex = 0;
   root.dataset.lmSuppressShortcuts = "true";
@@ -15,7 +15,8 @@ function ownKeyboard(root, keys) {
     }
     const pressing = /^(Enter| )$/.test(event.key) && event.target.closest("button, a, summary");
     if (!typing && !pressing) {
-      const action = keys[held + event.key];
+      const shifted = event.shiftKey && event.key.length > 1 ? keys[`${held}Shift+${event.key}`] : null;
+      const action = shifted ?? keys[held + event.key];
       if (action) {
         event.preventDefault();
         action(event);
