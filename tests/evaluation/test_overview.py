@@ -1,6 +1,7 @@
 """Several evaluations read from disk: names, numbers, rubrics, prices."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from workbench.shapes.judge.settings import JudgeSettings
 from workbench.vlm.client import VlmClient
 from workbench.vlm.settings import Endpoint
 
-WORLD = "data/shapes/t2i"
+WORLD = Path("data/shapes/t2i")
 PAIRS = 6
 
 
@@ -23,7 +24,7 @@ async def runs(tmp_path):
     """Three evaluations of the embedded judge: without a rubric, with one, and with one asked for criteria as well."""
     settings = JudgeSettings.load(WORLD)
     rubric = load_rubric("rubrics/shapes_t2i_handwritten.yaml")
-    pairs = load(f"{WORLD}/test.parquet")[:PAIRS]
+    pairs = load(WORLD / "test.parquet")[:PAIRS]
     paths = []
     with running_server(settings) as url:
         async with VlmClient(Endpoint(url, settings.model_id), cache=tmp_path / "answers.sqlite") as client:
