@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import unescape
 from typing import Any
 
@@ -151,17 +151,19 @@ def label_spots(
     for group in axis.groups:
         edges = [(at[group[-1]] + axis.near, False), (at[group[0]] - axis.near, True)]
         edges.sort(key=lambda edge: edge[1] is (across(at[group[0]]) <= _NARROWEST / 2))
+        below = plot  # labels in the order of their points, so that their lines do not cross
         for index in sorted(group, key=lambda i: -points[i][0]):
             lines = unescape(labels[index]).split("<br>")
             size = _LETTER * max(map(len, lines)), _LINE * len(lines)
             tried = (
                 (_free_box(across(x), down(points[index][0]), size, to_left, [*taken, *blocking], inside), x, to_left)
-                for blocking, inside in ((intervals, plot), ([], plot), ([], wider))
+                for blocking, inside in ((intervals, below), ([], below), ([], plot), ([], wider))
                 for x, to_left in edges
             )
             no_room = (_box(across(edges[0][0]), down(points[index][0]), size, edges[0][1]), *edges[0])
             box, x, to_left = next(((box, x, to_left) for box, x, to_left in tried if box), no_room)
             taken.append(box)
+            below = replace(plot, top=box.bottom)
             middle = (box.top + box.bottom) / 2
             spots[index] = LabelSpot(x, y_range[1] - middle / height * (y_range[1] - y_range[0]), to_left)
     return [spots[index] for index in range(len(points))]
