@@ -1,0 +1,98 @@
+// The page: figures, and the pair viewer, whose host is the JSON and the pictures in the page itself.
+const jsonOf = (id) => JSON.parse(document.getElementById(id)?.textContent ?? "null");
+const whole = new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve, { once: true }));
+
+function startViewer(root, stored) {
+  const views = new Map(Object.entries(stored.views));
+  const contents = new Map(Object.entries(stored.contents));
+  const problems = new Map(Object.entries(stored.problems));
+  const comments = commentsOf(stored.about, contents, () => showBar());
+  const about = { ...stored.about, author: comments.author, writable: true, problem: "", start: pairInLink() };
+  const rename = () => askAuthor(comments.author).then((name) => (comments.author = about.author = name)).catch(() => null);
+  const showBar = commentBar(document.getElementById("comments"), comments, about, rename);
+  const others = (view) => view.annotations.filter((each) => !comments.of(view.id).some((own) => own.author === each.author));
+  const searched = new Map();
+  let opened = 0;
+
+  const host = {
+    about,
+    index: async () =>
+      stored.rows.map((row) => ({ ...row, mine: comments.mine(row.id)?.label ?? null, noted: row.noted || comments.of(row.id).some((each) => each.note) })),
+    pair: async (id) => {
+      const view = views.get(id);
+      return { ...view, annotations: [...others(view), ...comments.of(id)] };
+    },
+    async image(key) {
+      if (problems.has(key)) throw new Error(problems.get(key));
+      await whole;
+      return `data:image/webp;base64,${document.getElementById(key).textContent}`;
+    },
+    exchange: async () => null,
+    async annotate(annotation) {
+      if (!comments.author) about.author = comments.author = await askAuthor();
+      return comments.add(annotation);
+    },
+    async search(text) {
+      const wanted = text.toLowerCase();
+      return stored.rows.map((row) => row.id).filter((id) => {
+        if (!searched.has(id)) searched.set(id, wordsOf(views.get(id)).toLowerCase());
+        return searched.get(id).includes(wanted);
+      });
+    },
+    opened(id) {
+      const link = `#pair=${encodeURIComponent(id)}`;
+      document.getElementById("link").replaceChildren("link to this pair: ", element("a", { href: link }, foreign(link)));
+      opened += 1;
+      if (opened > 1 && pairInLink() !== id) replaceHash(link);
+    },
+  };
+  const viewer = mountViewer(root, host);
+  showBar();
+  if (about.start !== null) viewer.ready.then(() => seek(root));
+  addEventListener("hashchange", () => {
+    const id = pairInLink();
+    if (id === null) return;
+    viewer.open(id);
+    seek(root);
+  });
+  // A link to the pair in the address already changes nothing there, yet is followed.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.('a[href^="#pair="]');
+    if (link && link.getAttribute("href") === location.hash) {
+      viewer.open(pairInLink());
+      seek(root);
+    }
+  });
+}
+
+function pairInLink() {
+  if (!location.hash.startsWith("#pair=")) return null;
+  try {
+    return decodeURIComponent(location.hash.slice("#pair=".length));
+  } catch {
+    return location.hash.slice("#pair=".length);
+  }
+}
+
+function replaceHash(link) {
+  try {
+    history.replaceState(null, "", link);
+  } catch {
+    // Some browsers let no file change its address; the link below the viewer is there all the same.
+  }
+}
+
+function seek(root) {
+  root.closest("section").scrollIntoView();
+  root.focus({ preventScroll: true });
+}
+
+function wordsOf(view) {
+  const verdicts = view.judges.flatMap((judge) => judge.verdicts.flatMap((verdict) => [verdict.reason, verdict.detail]));
+  const notes = view.annotations.map((each) => each.note);
+  return [view.id, view.name, view.prompt, view.note, ...Object.entries(view.tags).flat(), ...verdicts, ...notes].join("\n");
+}
+
+const viewerRoot = document.getElementById("viewer");
+if (viewerRoot) startViewer(viewerRoot, jsonOf("page-pairs"));
+whole.then(() => drawFigures(jsonOf("page-data")));

@@ -1,0 +1,209 @@
+"""One HTML file that needs nothing but a browser: no network, no server, and no script but its own."""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from workbench.figure_theme import theme
+from workbench.runs.manifest import now
+from workbench.sharing.card import card_html, facts, results_html, rubric_block
+from workbench.sharing.markup import plain_text
+from workbench.sharing.narrative import Narrative
+from workbench.sharing.previews import Previews
+from workbench.sharing.secrets import Text, texts_of
+from workbench.sharing.subject import Subject
+from workbench.widgets.foreign import foreign_html
+from workbench.widgets.kernel_widget import asset
+from workbench.widgets.pair_grid import pair_grid
+from workbench.widgets.pair_viewer import VIEWER_SCRIPTS, VIEWER_STYLES
+
+OWN_SCRIPTS = ("comments.js", "figures.js", "page.js")
+STATIC_PAIRS = 6
+
+_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page in parts.
+
+    - `parts`: what `page.html` has room for, by name. - `sizes`: bytes, by what takes them.
+    - `texts`: everything in it that is not the tool's own, to be searched before it is written.
+    """
+
+    parts: Mapping[str, str]
+    sizes: Mapping[str, int]
+    texts: Sequence[Text]
+
+    def html(self) -> str:
+        """The whole file."""
+        return _PLACEHOLDER.sub(lambda match: self.parts[match.group(1)], _file("page.html"))
+
+
+def make_page(subject: Subject, narrative: Narrative, viewer: Mapping[str, Any], previews: Previews) -> Page:
+    """Put a page together; `viewer` is `viewer_data`, and what is not there is left out of the page."""
+    figures = [dict(block.figure) for block in narrative.blocks if block.figure]
+    scripts = [_own_script(), *([_plotly()] if figures else [])]
+    data = {"figures": figures, "themes": {"light": theme(False), "dark": theme(True)}}
+    pictures = "".join(_pictures(previews)) if viewer else ""
+    rubric = rubric_block(subject)
+    parts = {
+        "policy": _policy(scripts),
+        "title": escape(narrative.title),
+        "styles": asset(*VIEWER_STYLES) + _file("page.css"),
+        "heading": foreign_html(narrative.title, 300),
+        "badges": _badges(subject),
+        "question": f'<p class="question">{foreign_html(narrative.question, 2000)}</p>' if narrative.question else "",
+        "notes": "".join(f'<p class="note">{foreign_html(note)}</p>' for note in _notes(subject)),
+        "card": card_html(subject),
+        "results": _section("results", "Results", results_html(subject)),
+        "rubric": _section("rubric", "The rubric", rubric.html if rubric else ""),
+        "narrative": _section("narrative", "", _narrative(narrative)),
+        "pairs": _pairs(subject) if viewer else "",
+        "made": f"Written by workbench share on {now()[:10]}. It opens without network, and sends nothing.",
+        "data": _json("page-data", data) + (_json("page-pairs", viewer) if viewer else ""),
+        "pictures": pictures,
+        "plotly": _script(scripts[1]) if figures else "",
+        "script": _script(scripts[0]),
+    }
+    sizes = {
+        "pictures": len(pictures),
+        "figures": len(parts["plotly"]) + len(json.dumps(figures)),
+        "pairs and verdicts": len(parts["data"].encode()) - len(json.dumps(figures)),
+        "narrative": len(parts["narrative"].encode()),
+    }
+    return Page(parts, sizes, list(_texts(subject, narrative, viewer)))
+
+
+def _texts(subject: Subject, narrative: Narrative, viewer: Mapping[str, Any]) -> Iterator[Text]:
+    yield Text("title", narrative.title)
+    yield Text("question", narrative.question)
+    yield from (Text(f"card, {name}", text) for name, text in facts(subject))
+    yield from (Text("note", note) for note in _notes(subject))
+    yield Text("results", plain_text(results_html(subject)))
+    if rubric := rubric_block(subject):
+        yield Text(rubric.place, plain_text(rubric.html))
+    for block in narrative.blocks:
+        yield Text(block.place, f"{plain_text(block.html)}\n{block.hidden}")
+        if block.figure:
+            yield from texts_of(f"{block.place}, figure", block.figure)
+    for pair_id, view in viewer.get("views", {}).items():
+        yield from texts_of(f"pair {pair_id!r:.80}", view)
+    yield from texts_of("viewer", viewer.get("about", {}))
+    yield from texts_of("viewer, pictures", viewer.get("problems", {}))
+
+
+def _section(name: str, heading: str, html: str) -> str:
+    title = f"<h2>{heading}</h2>" if heading else ""
+    return f'<section id="{name}">{title}{html}</section>' if html else ""
+
+
+def _badges(subject: Subject) -> str:
+    badges = [f'<span class="badge">evidence: {escape(subject.evidence)}</span>']
+    if subject.synthetic:
+        badges.insert(0, '<span class="badge warn">synthetic</span>')
+    if subject.state != "finished":
+        badges.insert(0, f'<span class="badge warn">partial: {escape(subject.state)}</span>')
+    return "".join(badges)
+
+
+def _notes(subject: Subject) -> list[str]:
+    shown = subject.judged or subject.manifest.kind == "induce"
+    return [*subject.notes, *([subject.dataset.note] if subject.dataset.note and shown else [])]
+
+
+def _narrative(narrative: Narrative) -> str:
+    drawn = 0
+    pieces = []
+    for block in narrative.blocks:
+        if block.figure is None:
+            pieces.append(block.html)
+            continue
+        height = block.figure.get("layout", {}).get("height")
+        room = f' style="min-height:{int(height)}px"' if isinstance(height, int | float) and 0 < height < 5000 else ""
+        pieces.append(
+            f'<figure class="plot"><div class="plot-box" data-figure="{drawn}"{room}></div>'
+            f"<details><summary>its numbers as a table</summary>{block.html}</details></figure>"
+        )
+        drawn += 1
+    return "".join(pieces)
+
+
+def _pairs(subject: Subject) -> str:
+    comparisons = subject.dataset.comparisons
+    few = [each for each in comparisons[: 4 * STATIC_PAIRS] if _readable(each)][:STATIC_PAIRS]
+    judges: dict[str, dict[str, list[Any]]] = {each.name: {} for each in subject.judged}
+    wanted = {each.id for each in few}
+    for judged in subject.judged:
+        for record in judged.records:
+            if record.pair_id in wanted:
+                judges[judged.name].setdefault(record.pair_id, []).append(record)
+    grid = pair_grid(few, judges) if few else ""
+    return (
+        f'<section id="pairs"><h2>The pairs</h2><p>{len(comparisons):,} pairs. <span class="scripted">Labels and notes '
+        "you write here stay in this browser until you export them; a link ending in "
+        "<code>#pair=ID</code> opens one pair.</span></p>"
+        '<div id="comments" class="wb"></div><div id="viewer"></div><p id="link" class="faint"></p>'
+        f"<noscript><p>The first {len(few)} of them; the others need JavaScript, which is switched off.</p>{grid}"
+        "</noscript></section>"
+    )
+
+
+def _readable(comparison: Any) -> bool:
+    from workbench.pairs.sources import ImageError, is_url, read_bytes
+    from workbench.sharing.previews import pictures_of
+
+    try:
+        return all(not is_url(each) and read_bytes(each) for each in pictures_of(comparison))
+    except ImageError:
+        return False
+
+
+def _pictures(previews: Previews) -> Iterator[str]:
+    for key, data in previews.encoded.items():
+        yield f'<script type="text/plain" id="{key}">{base64.b64encode(data).decode()}</script>\n'
+
+
+def _json(name: str, value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return f'<script type="application/json" id="{name}">{text.replace("<", chr(92) + "u003c")}</script>\n'
+
+
+@cache
+def _own_script() -> str:
+    parts = [asset(*VIEWER_SCRIPTS), *(_file(f"js/{name}") for name in OWN_SCRIPTS)]
+    return f'"use strict";\n(() => {{\n{"".join(parts)}\n}})();'
+
+
+@cache
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def _script(code: str) -> str:
+    assert not re.search(r"</script|<!--", code, re.IGNORECASE), "a script of the page would end early"
+    return f"<script>{code}</script>"
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """Nothing from elsewhere, no script but these, and nothing may be sent anywhere."""
+    digests = [base64.b64encode(hashlib.sha256(code.encode()).digest()).decode() for code in scripts]
+    hashes = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _file(name: str) -> str:
+    return files("workbench.sharing").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,82 @@
+"""Small pictures for a shared page: each picture once, by the hash of its preview, without metadata."""
+
+import hashlib
+import io
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from PIL import Image
+
+from workbench.pairs.comparison import Comparison, ImageSource
+from workbench.pairs.images import decode
+from workbench.pairs.sources import ImageError, is_data_url, is_url, read_bytes
+
+SIDE = 448
+"""Pixels of a preview's longest side."""
+
+QUALITY = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Previews:
+    """WebP files by key, and the key of every picture that was asked for.
+
+    - `problems`: for the key of a picture that cannot be shown, why.
+    """
+
+    encoded: Mapping[str, bytes] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[ImageSource, str] = field(default_factory=dict)
+
+    @property
+    def n_bytes(self) -> int:
+        """Of all previews, before they are written as text."""
+        return sum(map(len, self.encoded.values()))
+
+
+def make_previews(comparisons: Iterable[Comparison], side: int = SIDE) -> Previews:
+    """Previews of all pictures, a thread a core; one that cannot be read becomes a problem, not an error."""
+    sources = dict.fromkeys(source for each in comparisons for source in pictures_of(each))
+    encoded: dict[str, bytes] = {}
+    problems: dict[str, str] = {}
+    keys: dict[ImageSource, str] = {}
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        for source, made in zip(sources, threads.map(lambda each: _preview(each, side), sources), strict=True):
+            if isinstance(made, bytes):
+                keys[source] = f"i{hashlib.sha256(made).hexdigest()[:20]}"
+                encoded[keys[source]] = made
+            else:
+                keys[source] = f"x{len(problems)}"
+                problems[keys[source]] = made
+    return Previews(encoded, problems, keys)
+
+
+def pictures_of(comparison: Comparison) -> tuple[ImageSource, ...]:
+    """The candidates, then the source of an edit."""
+    return (*comparison.images, *([comparison.source_image] if comparison.source_image is not None else []))
+
+
+def encode_preview(data: bytes, side: int = SIDE) -> bytes:
+    """A WebP of at most `side` pixels, its pixels and nothing else. Raises `ImageError`."""
+    image = decode(data)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    Image.frombytes("RGB", image.size, image.tobytes()).save(buffer, "WEBP", quality=QUALITY)
+    return buffer.getvalue()
+
+
+def _preview(source: ImageSource, side: int) -> bytes | str:
+    try:
+        return encode_preview(read_bytes(source), side)
+    except ImageError:
+        return f"{_named(source)} could not be read when this page was written"
+
+
+def _named(source: ImageSource) -> str:
+    """A picture's name without its folder, which would tell where somebody keeps their files."""
+    if isinstance(source, bytes) or is_data_url(source):
+        return "a picture inside the dataset's file"
+    return "a picture behind a URL" if is_url(source) else f"the picture {PurePath(source).name}"

@@ -1,0 +1,282 @@
+"""What is shared: a run folder read back, with every run it rests on, the pairs it judged and its rubric."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from workbench.annotations.annotation import Annotation
+from workbench.annotations.log import latest, read_annotations
+from workbench.audit.audit import AUDIT_FILE
+from workbench.evaluation.compare import RunComparison, compare_run_folders
+from workbench.evaluation.evaluate import RUBRIC_FILE
+from workbench.evaluation.record import VerdictRecord, read_verdicts
+from workbench.evaluation.results import Evidence, Results, summarise
+from workbench.notebook import project_root
+from workbench.rubrics.files import load_rubric
+from workbench.rubrics.rubric import Rubric, RubricError
+from workbench.rubrics.versions import ancestors
+from workbench.runs.folder import is_in_use, runs_made
+from workbench.runs.manifest import Manifest, read_manifest, read_results
+from workbench.runs.notebook import EXECUTED
+from workbench.runs.storage import first_fault
+from workbench.sharing.dataset import Dataset, find_dataset, no_dataset
+from workbench.vlm.settings import SYNTHETIC_MODELS
+
+ANNOTATIONS = "annotations.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The run of one evaluation: a judge and what it said.
+
+    - `records`: of each pair, order and sample the last one.
+    """
+
+    name: str
+    path: Path
+    manifest: Manifest
+    records: Sequence[VerdictRecord]
+    results: Results | None
+    rubric: Rubric | None
+
+    @property
+    def dataset_key(self) -> str:
+        """What the dataset is known by, its ids included."""
+        dataset = self.manifest.inputs.get("dataset") or {}
+        return str(dataset.get("with_ids", dataset.get("hash")))
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Everything a page is made from.
+
+    - `state`: `finished`, or why not all is there. - `judged`: the judges of the viewer; the run's own, if it is an
+      evaluation, is the last, what it is compared with the first. - `baseline`: the name of that.
+    - `rubric`, `before`: the rubric in question and the one its diff is against. - `audit`: the content of an audit.
+    """
+
+    path: Path
+    manifest: Manifest
+    state: str
+    judged: tuple[Judged, ...] = ()
+    baseline: Judged | None = None
+    comparison: RunComparison | None = None
+    dataset: Dataset = field(default_factory=lambda: no_dataset(""))
+    rubric: Rubric | None = None
+    before: Rubric | None = None
+    annotations: tuple[Annotation, ...] = ()
+    notebook: Path | None = None
+    audit: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> Judged | None:
+        """The evaluation this run is, if it is one."""
+        return self.judged[-1] if self.manifest.kind == "evaluate" and self.judged else None
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any model here is of the embedded world."""
+        manifests = [self.manifest, *(each.manifest for each in self.judged)]
+        audited = bool(self.audit and self.audit.get("synthetic"))
+        return audited or any(model.startswith(SYNTHETIC_MODELS) for each in manifests for model in models_of(each))
+
+    @property
+    def evidence(self) -> Evidence:
+        """The kind of evidence the numbers are."""
+        told = [each.results.evidence for each in self.judged if each.results and each.results.evidence]
+        return told[-1] if told else ("calibration" if self.synthetic else "model")
+
+
+def read_subject(run: Path, *, against: Path | None = None, pairs: Path | None = None) -> Subject:
+    """Read the run folder `run` and all it rests on.
+
+    - `against`: a run it is compared with. - `pairs`: the dataset's file, where it is no longer where the run says.
+
+    Raises `ValueError` naming the file for a folder that is no run's, a broken file in it, `pairs` that are not what
+    was judged, and an `against` on other pairs.
+    """
+    manifest = read_manifest(run)
+    notes: tuple[str, ...] = ()
+    judged: list[Judged] = []
+    if manifest.kind == "evaluate":
+        judged = [_read_judged(run, manifest)]
+    elif manifest.kind == "notebook":
+        judged, notes = _of_one_dataset([each for each in map(_if_evaluation, runs_made(run)) if each])
+    baseline = _read_judged(against, read_manifest(against)) if against and _holds_verdicts(against) else None
+    comparison = None
+    if baseline and manifest.kind == "evaluate":
+        comparison = compare_run_folders(baseline.path, run)
+    if baseline and judged and baseline.dataset_key == judged[0].dataset_key:
+        judged = [baseline, *(each for each in judged if each.path.resolve() != baseline.path.resolve())]
+    judged = _with_names(judged)
+    dataset = _dataset_of(manifest, run, judged, pairs)
+    judged = [_with_results(each, dataset) for each in judged]
+    rubric = _rubric_of(run, manifest, judged)
+    return Subject(
+        path=run,
+        manifest=manifest,
+        state=_state(run, manifest),
+        judged=tuple(judged),
+        baseline=judged[0] if baseline and judged and judged[0].path == baseline.path else None,
+        comparison=comparison,
+        dataset=dataset,
+        rubric=rubric,
+        before=_before(rubric, run, against),
+        annotations=_annotations([run, *(each.path for each in judged)]),
+        notebook=_notebook(run, manifest),
+        audit=_audit(run) if manifest.kind == "audit" else None,
+        notes=notes,
+    )
+
+
+def models_of(manifest: Manifest) -> list[str]:
+    """The ids of the models a run asked."""
+    parts = (manifest.inputs.get(name) for name in ("judge", "writer"))
+    return [str(part["model"]) for part in parts if isinstance(part, Mapping) and part.get("model")]
+
+
+def _read_judged(run: Path, manifest: Manifest) -> Judged:
+    log = run / "verdicts.jsonl"
+    records = list({record.key: record for record in read_verdicts(log)}.values()) if log.exists() else []
+    results = read_results(run)
+    return Judged(
+        name=str((manifest.inputs.get("judge") or {}).get("name", run.name)),
+        path=run,
+        manifest=manifest,
+        records=records,
+        results=None if results is None else _results(results, run),
+        rubric=_rubric_in(run, manifest),
+    )
+
+
+def _results(stored: Mapping[str, Any], run: Path) -> Results:
+    try:
+        return TypeAdapter(Results).validate_python(stored)
+    except ValidationError as error:
+        raise ValueError(
+            f"{run / 'results.json'} is not in the format of this version ({first_fault(error)}); "
+            "run the evaluation again, its answers come from the cache"
+        ) from error
+
+
+def _if_evaluation(run: Path) -> Judged | None:
+    manifest = read_manifest(run)
+    return _read_judged(run, manifest) if manifest.kind == "evaluate" else None
+
+
+def _holds_verdicts(run: Path) -> bool:
+    return read_manifest(run).kind == "evaluate"
+
+
+def _of_one_dataset(judged: Sequence[Judged]) -> tuple[list[Judged], tuple[str, ...]]:
+    """The evaluations over the dataset that most of them judged, and what is said of the others."""
+    groups: dict[str, list[Judged]] = {}
+    for each in judged:
+        groups.setdefault(each.dataset_key, []).append(each)
+    most = max(groups.values(), key=len, default=[])
+    left_out = len(judged) - len(most)
+    note = f"The notebook made {left_out} more evaluations on other pairs; they are not in the viewer."
+    return most, (note,) if left_out else ()
+
+
+def _with_names(judged: Sequence[Judged]) -> list[Judged]:
+    """Judges of one name told apart by their rubric, or else by the end of their run's name."""
+    names = [each.name for each in judged]
+    return [
+        replace(each, name=f"{each.name} ({each.path.name.rsplit('-', 1)[-1]})") if names.count(each.name) > 1 else each
+        for each in judged
+    ]
+
+
+def _with_results(judged: Judged, dataset: Dataset) -> Judged:
+    """A run that is not finished has no results yet: they are made of the verdicts it has."""
+    if judged.results or not judged.records or not dataset.comparisons:
+        return judged
+    synthetic = any(model.startswith(SYNTHETIC_MODELS) for model in models_of(judged.manifest))
+    evidence: Evidence = "calibration" if synthetic else "model"
+    made = summarise(judged.records, dataset.comparisons, evidence=evidence, synthetic=synthetic)
+    return replace(judged, results=made)
+
+
+def _dataset_of(manifest: Manifest, run: Path, judged: Sequence[Judged], given: Path | None) -> Dataset:
+    if judged:
+        newest = judged[-1]
+        return find_dataset(newest.manifest, newest.path, given, newest.records)
+    if manifest.kind == "induce" or given:
+        return find_dataset(manifest, run, given, ())
+    return no_dataset("This run judged no pairs that could be shown here.")
+
+
+def _rubric_of(run: Path, manifest: Manifest, judged: Sequence[Judged]) -> Rubric | None:
+    """The rubric in question: the run's own, or that of the last judge that has one."""
+    own = _rubric_in(run, manifest)
+    return own or next((each.rubric for each in reversed(judged) if each.rubric), None)
+
+
+def _rubric_in(run: Path, manifest: Manifest) -> Rubric | None:
+    """The rubric a run names, from its folder or wherever a file of the project holds it, by its hash."""
+    named = manifest.inputs.get("rubric") or manifest.facts.get("rubric")
+    if not isinstance(named, Mapping) or "hash" not in named:
+        return load_rubric(run / RUBRIC_FILE) if (run / RUBRIC_FILE).exists() else None
+    for file in (run / RUBRIC_FILE, *_rubric_files()):
+        try:
+            rubric = load_rubric(file)
+        except RubricError:
+            continue
+        if rubric.hash == named["hash"]:
+            return replace(rubric, name=str(named.get("name", rubric.name)))
+    return None
+
+
+def _rubric_files() -> list[Path]:
+    return sorted((project_root() / "rubrics").glob("*.y*ml"))
+
+
+def _before(rubric: Rubric | None, run: Path, against: Path | None) -> Rubric | None:
+    """What the rubric is shown as a change of: the other run's, or its parent version."""
+    if rubric is None:
+        return None
+    if against and (other := _rubric_in(against, read_manifest(against))):
+        return other
+    for folder in (run, project_root() / "rubrics"):
+        if parents := ancestors(rubric, folder):
+            return parents[0]
+    return None
+
+
+def _annotations(folders: Sequence[Path]) -> tuple[Annotation, ...]:
+    files = [folder / ANNOTATIONS for folder in dict.fromkeys(folders)]
+    told = [annotation for file in files if file.exists() for annotation in read_annotations(file)]
+    return tuple(latest(sorted(told, key=lambda each: each.moment)).values())
+
+
+def _notebook(run: Path, manifest: Manifest) -> Path | None:
+    if manifest.kind != "notebook":
+        return None
+    if not (run / EXECUTED).exists():
+        raise ValueError(f"{run} holds no {EXECUTED}: the notebook did not start; run it again")
+    return run / EXECUTED
+
+
+def _audit(run: Path) -> Mapping[str, Any] | None:
+    file = run / AUDIT_FILE
+    if not file.exists():
+        return None
+    try:
+        content = json.loads(file.read_bytes())
+        if isinstance(content["rows"], list):
+            return dict(content)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} is not an audit ({error!r}); run the audit again, its answers are cached") from error
+    raise ValueError(f"{file} is not an audit: its rows are no list; run the audit again, its answers are cached")
+
+
+def _state(run: Path, manifest: Manifest) -> str:
+    if manifest.status == "running":
+        return "still running" if is_in_use(run) else "interrupted"
+    return manifest.status
