@@ -1,4 +1,4 @@
-"""`workbench lint` and `workbench weigh`: what is wrong with a rubric's wording, and what its criteria are worth."""
+"""Commands on one rubric or two: what is wrong with its wording, what its criteria are worth, what is different."""
 
 import sys
 import textwrap
@@ -53,6 +53,20 @@ def lint(
     print(f"{rubric}: {len(found)} findings, {faulty} of {len(loaded.enabled_criteria())} criteria have one")
     if strict and found:
         raise typer.Exit(1)
+
+
+def rubrics_diff(
+    before: Annotated[Path, typer.Argument(help="The older rubric file.")],
+    after: Annotated[Path, typer.Argument(help="The newer one.")],
+    task: Annotated[Literal["t2i", "edit"] | None, typer.Option(help="What .txt rubrics are for.")] = None,
+) -> None:
+    """Compare two rubrics, criterion by criterion and word by word; nothing is asked."""
+    from workbench.rubrics.diff import diff
+    from workbench.rubrics.files import load_rubric
+
+    found = diff(load_rubric(before, task=task), load_rubric(after, task=task))
+    for line in found.text().splitlines():
+        print(plain(line))
 
 
 def weigh(

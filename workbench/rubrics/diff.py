@@ -133,6 +133,7 @@ def diff(before: Rubric, after: Rubric) -> RubricDiff:
     old, new = _criteria(before), _criteria(after)
     pairs = _matched(before, after, list(old), list(new))
     found = {theirs: ours for ours, theirs in pairs.items()}
+    renamed = _renamed(before, after, pairs)
     shifted = _reordered([id for id in new if id in found], [id for id in old if id in pairs], found)
     rows: list[CriterionDiff] = []
     for id, (theme, criterion) in new.items():
@@ -140,7 +141,7 @@ def diff(before: Rubric, after: Rubric) -> RubricDiff:
             rows.append(CriterionDiff(None, criterion, (None, theme.name), (Piece("added", criterion.text),)))
             continue
         theme_before, was = old[found[id]]
-        moved = _theme_moved(theme_before, theme, pairs)
+        moved = theme_before.name != renamed.get(theme.name, theme.name)
         pieces = words(was.text, criterion.text)
         themes = (theme_before.name, theme.name)
         rows.append(CriterionDiff(was, criterion, themes, pieces, moved, id in shifted and not moved))
@@ -148,7 +149,7 @@ def diff(before: Rubric, after: Rubric) -> RubricDiff:
         if id not in pairs:
             gone = CriterionDiff(criterion, None, (theme.name, None), (Piece("removed", criterion.text),))
             rows.insert(_where(rows, list(old), id), gone)
-    return RubricDiff(before, after, tuple(rows), tuple(_theme_changes(before, after, pairs)))
+    return RubricDiff(before, after, tuple(rows), tuple(_theme_changes(before, after, renamed)))
 
 
 def words(before: str, after: str) -> tuple[Piece, ...]:
@@ -213,12 +214,19 @@ def _is_parent(one: Rubric, other: Rubric) -> bool:
     return isinstance(parent, dict) and parent.get("hash") == one.hash
 
 
-def _theme_moved(before: Theme, after: Theme, pairs: dict[str, str]) -> bool:
-    """Whether two themes are not one under two names: named alike, or sharing most of the older's criteria."""
-    if before.name == after.name:
-        return False
-    ids = {criterion.id for criterion in after.criteria}
-    return 2 * sum(pairs.get(criterion.id) in ids for criterion in before.criteria) <= len(before.criteria)
+def _renamed(before: Rubric, after: Rubric, pairs: dict[str, str]) -> dict[str, str]:
+    """Old theme names by new ones: a name only the older has, for one only the newer has, over most of its criteria."""
+    olds = [t for t in before.themes if t.criteria and all(t.name != other.name for other in after.themes)]
+    news = [t for t in after.themes if all(t.name != other.name for other in before.themes)]
+    found: dict[str, str] = {}
+    for theme in news:
+        ids = {criterion.id for criterion in theme.criteria}
+        for was in olds:
+            kept = sum(pairs.get(criterion.id) in ids for criterion in was.criteria)
+            if 2 * kept > len(was.criteria) and was.name not in found.values():
+                found[theme.name] = was.name
+                break
+    return found
 
 
 def _reordered(new: Sequence[str], old: Sequence[str], found: dict[str, str]) -> set[str]:
@@ -244,29 +252,25 @@ def _where(rows: Sequence[CriterionDiff], old: Sequence[str], id: str) -> int:
     return earlier[-1] + 1 if earlier else 0
 
 
-def _theme_changes(before: Rubric, after: Rubric, pairs: dict[str, str]) -> Iterator[str]:
+def _theme_changes(before: Rubric, after: Rubric, renamed: dict[str, str]) -> Iterator[str]:
     """Themes added, removed, renamed and weighed, a phrase each."""
     left = list(before.themes)
+    order = []
     for theme in after.themes:
-        was = next((t for t in left if t.name == theme.name), None) or next(
-            (t for t in left if t.criteria and not _theme_moved(t, theme, pairs) and _gone(t, after)), None
-        )
+        name = renamed.get(theme.name, theme.name)
+        was = next((t for t in left if t.name == name), None)
         if was is None:
             yield f"theme {_name(theme)} added"
             continue
         left.remove(was)
+        order.append(before.themes.index(was))
         if was.name != theme.name:
             yield f"theme {_name(was)} is now called {_name(theme)}"
         if was.weight != theme.weight:
             yield f"theme {_name(theme)}: weight {was.weight:g} to {theme.weight:g}"
     yield from (f"theme {_name(theme)} removed" for theme in left)
-    common = [theme.name for theme in before.themes if any(t.name == theme.name for t in after.themes)]
-    if common != [theme.name for theme in after.themes if any(t.name == theme.name for t in before.themes)]:
+    if order != sorted(order):
         yield f"themes are in another order: {', '.join(_name(theme) for theme in after.themes)}"
-
-
-def _gone(theme: Theme, rubric: Rubric) -> bool:
-    return all(theme.name != other.name for other in rubric.themes)
 
 
 def _notes(each: CriterionDiff) -> Iterator[str]:

@@ -23,7 +23,8 @@ def rubric_html(rubric: Rubric, *, findings: bool = True) -> str:
     found = lint(rubric) if findings else ()
     enabled = len(rubric.enabled_criteria())
     total = sum(len(theme.criteria) for theme in rubric.themes)
-    counted = f"{enabled} criteria" if enabled == total else f"{enabled} of {total} criteria enabled"
+    plural = "criterion" if total == 1 else "criteria"
+    counted = f"{total} {plural}" if enabled == total else f"{enabled} of {total} {plural} enabled"
     head = (
         f'<div><b>{foreign_html(rubric.name, 300)}</b> <span style="{_FAINT}">{rubric.task} · {counted} · '
         f"{rubric.hash[:12]}</span></div>"

@@ -100,7 +100,9 @@ def provenance_line(rubric: Rubric) -> str:
         parts.append(f"{len(pairs)} seed pairs")
     if edits := edits_of(rubric):
         people = ", ".join(dict.fromkeys(edit["author"] or "somebody" for edit in edits))
-        parts.append(f"{len(edits)} edit{'s' * (len(edits) > 1)} by {people}, last {edits[-1]['time'][:16]}")
+        parts.append(
+            f"{len(edits)} edit{'s' * (len(edits) > 1)} by {people}, last {edits[-1]['time'][:16].replace('T', ' ')}"
+        )
     if told.get("partial"):
         parts.append("unfinished induction")
     return displayable(" · ".join(str(part) for part in parts), 400)

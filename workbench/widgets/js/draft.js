@@ -8,6 +8,7 @@ function openDraft({ label, text, revision, apply, done, lines = false, hint = "
   const keys = long ? "Ctrl+Enter applies" : "Enter applies, Shift+Enter starts a line";
   let base = text;
   let busy = false;
+  const intended = apply;
   const box = element("textarea", { "aria-label": label, rows: lines ? 3 : 1, spellcheck: true });
   box.value = text;
   const problem = element("div", { class: "wb-draft-problem wb-bad", role: "alert" });
@@ -94,14 +95,14 @@ function openDraft({ label, text, revision, apply, done, lines = false, hint = "
         element("button", { type: "button", on: { click: keep } }, "Keep mine"),
       );
     },
-    // The criterion is gone: what was typed can still become a new one.
-    orphan(then) {
+    // What it was typed for is gone; it can still become something new.
+    orphan(then, what) {
       apply = then;
-      applyButton.textContent = "Add as a new criterion";
+      applyButton.textContent = what;
       elsewhere.replaceChildren(element("span", { class: "wb-warn" }, "Removed elsewhere meanwhile. What you typed is kept here."));
     },
-    adopt(then) {
-      apply = then;
+    adopt() {
+      apply = intended;
       applyButton.textContent = "Apply";
     },
   };

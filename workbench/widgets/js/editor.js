@@ -22,7 +22,7 @@ const CHECK_MS = 10_000; // only while the editor has the focus: a kernel that i
 function mountEditor(root, model) {
   const kernel = kernelOf(model);
   const rows = new Map(); // by criterion
-  const themes = [];
+  let themes = []; // as they are shown
   let view = null;
   let selected = null; // what the keyboard is at: a row or a theme's head
   let checked = 0;
@@ -61,6 +61,7 @@ function mountEditor(root, model) {
   const news = element("div", { class: "wb-news", role: "alert", hidden: true });
   const findings = element("div", { class: "wb-findings" });
   const orphans = element("ul", { class: "wb-criteria" });
+  const caption = element("div", { class: "wb-caption wb-faint", "aria-hidden": "true" }, "weight");
   const tree = element("div", { class: "wb-tree" });
   const newTheme = element("div");
   const addFirst = element("button", { type: "button", on: { click: () => addCriterion() } }, "Add a criterion (n)");
@@ -80,6 +81,7 @@ function mountEditor(root, model) {
     versions.node,
     findings,
     orphans,
+    caption,
     tree,
     newTheme,
     element("footer", { class: "wb-bar wb-foot" }, addFirst, addTheme),
@@ -100,7 +102,8 @@ function mountEditor(root, model) {
     view = next;
     title.replaceChildren(foreign(view.name));
     unsaved.textContent = view.unsaved ? (view.edits ? `● ${view.edits} unsaved edit${view.edits > 1 ? "s" : ""}` : "● not saved") : "";
-    const kinds = [view.task, `${view.enabled} criteria${view.free_text ? " (free text)" : ""}`, view.hash].join(" · ");
+    const count = `${view.enabled} ${view.enabled === 1 ? "criterion" : "criteria"}${view.free_text ? " (free text)" : ""}`;
+    const kinds = [view.task, count, view.hash].join(" · ");
     facts.replaceChildren(
       foreign([kinds, view.file, view.provenance].filter(Boolean).join(" · ")),
       " · editing as ",
@@ -133,12 +136,13 @@ function mountEditor(root, model) {
   }
 
   function showTree() {
-    while (themes.length < view.themes.length) themes.push(themeSection(themes.length, host));
     const focused = document.activeElement;
     const selection = focused?.tagName === "TEXTAREA" && [focused.selectionStart, focused.selectionEnd];
     const live = new Set();
+    const before = themes;
+    themes = matchedThemes();
     view.themes.forEach((theme, index) => {
-      themes[index].update(theme);
+      themes[index].update(theme, index);
       const nodes = theme.criteria.map((criterion) => {
         live.add(criterion.key);
         if (!rows.has(criterion.key)) rows.set(criterion.key, criterionRow(criterion.key, host));
@@ -148,14 +152,24 @@ function mountEditor(root, model) {
       });
       arrange(themes[index].list, nodes);
     });
-    arrange(tree, themes.slice(0, view.themes.length).map((theme) => theme.node));
+    for (const gone of before) if (!themes.includes(gone)) orphans.append(...gone.orphans());
     for (const [key, row] of rows) if (!live.has(key)) removeRow(key, row);
+    arrange(tree, themes.map((theme) => theme.node));
     if (focused !== document.activeElement && root.contains(focused)) {
       focused.focus({ preventScroll: true });
       if (selection) focused.setSelectionRange(...selection);
     }
-    addFirst.hidden = live.size > 0;
+    caption.hidden = !themes.length;
     if (!selected || !root.contains(selected)) select(places()[0], false);
+  }
+
+  // The section of every theme, known by the criteria it shares with what was shown, or by its name.
+  function matchedThemes() {
+    const left = new Set(themes);
+    const take = (found) => (found && left.delete(found) ? found : null);
+    const shared = view.themes.map((theme) => take([...left].find((section) => section.matches(theme))));
+    const named = shared.map((section, i) => section ?? take([...left].find((each) => each.called(view.themes[i].name))));
+    return named.map((section) => section ?? themeSection(host));
   }
 
   function removeRow(key, row) {
@@ -190,24 +204,22 @@ function mountEditor(root, model) {
 
   function chosen() {
     if (!selected || !root.contains(selected)) return null;
-    return selected.dataset.key ? rows.get(selected.dataset.key) : themes[Number(selected.dataset.theme)];
+    return selected.dataset.key ? rows.get(selected.dataset.key) : themes.find((theme) => theme.head === selected);
   }
 
   function addCriterion() {
-    if (!view.themes.length) return firstCriterion();
-    const key = selected?.dataset.key;
-    const theme = key ? view.themes.findIndex((each) => each.criteria.some((one) => one.key === key)) : Number(selected?.dataset.theme ?? 0);
-    themes[Math.max(0, theme)].add(theme >= 0 && key ? key : null);
+    if (view.themes.length) (chosen() ?? themes.at(-1)).addBelow();
+    else firstCriterion();
   }
 
   function firstCriterion() {
     const apply = (text, revision) => host.add({ text, revision, theme: 0, after: null });
-    draftAtEnd("Text of the first criterion", apply);
+    draftAtEnd("New criterion", apply);
   }
 
   function addThemeDraft() {
     const apply = (name) => kernel.ask("add_theme", { name });
-    draftAtEnd("Name of the new theme", apply, () => select(themes[view.themes.length - 1]?.head));
+    draftAtEnd("Name of the new theme", apply, () => select(themes.at(-1)?.head));
   }
 
   function draftAtEnd(label, apply, then = () => {}) {

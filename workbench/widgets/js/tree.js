@@ -7,7 +7,7 @@ function iconButton(sign, title, click) {
 
 function weightInput(label, commit) {
   let stored = "1";
-  const box = element("input", { class: "wb-weight", inputmode: "decimal", "aria-label": label, title: label, size: 4 });
+  const box = element("input", { class: "wb-weight", inputmode: "decimal", "aria-label": label, title: `${label} (w)`, size: 4, tabIndex: -1 });
   const settle = async () => {
     if (box.value.trim() === stored) return void (box.value = stored);
     if (!(await commit(box.value.trim()))) box.value = stored;
@@ -40,15 +40,17 @@ function findingLines(findings) {
 
 function criterionRow(key, host) {
   let view = null;
-  let drafts = {}; // of the text and of the levels
+  let drafts = {}; // of the text, the levels, and a new criterion below
   let gone = false;
   const enabled = element("input", { type: "checkbox", class: "wb-enabled", tabIndex: -1 });
   const id = element("span", { class: "wb-id" });
   const text = element("div", { class: "wb-text", title: "Edit (Enter)" });
+  const lock = element("div", { class: "wb-lock wb-warn" });
   const levels = element("div", { class: "wb-levels", title: "Edit levels (l)" });
   const findings = element("div", { class: "wb-findings" });
   const slot = element("div");
   const levelSlot = element("div");
+  const addSlot = element("div");
   const origin = element("div", { class: "wb-origin", hidden: true });
   const weight = weightInput(`Weight of ${key}`, (value) => act("weight", { weight: value }));
   const grip = element("span", { class: "wb-grip", draggable: true, title: "Drag to move (Alt+↑, Alt+↓)", "aria-hidden": "true" }, "⠿");
@@ -65,7 +67,7 @@ function criterionRow(key, host) {
     "li",
     { class: "wb-criterion", tabIndex: -1, data: { row: "criterion", key } },
     element("div", { class: "wb-lead" }, grip, enabled, id),
-    element("div", { class: "wb-body" }, text, slot, levels, levelSlot, findings, origin),
+    element("div", { class: "wb-body" }, text, lock, slot, levels, levelSlot, findings, origin, addSlot),
     element("div", { class: "wb-side" }, tools, weight.box),
   );
   enabled.addEventListener("change", () => {
@@ -81,18 +83,18 @@ function criterionRow(key, host) {
 
   function open(name, place, shown, options) {
     if (drafts[name]) return drafts[name].focus();
-    const locked = name === "text" ? view.locked : view.levels_locked;
+    const locked = { text: view.locked, levels: view.levels_locked }[name];
     if (locked) return host.say(`${key}: ${locked}`, "wb-warn");
     const done = (focused) => {
       delete drafts[name];
-      shown.hidden = false;
+      if (shown) shown.hidden = false;
       refresh();
-      if (gone) node.remove();
+      if (gone && !Object.keys(drafts).length) node.remove();
       if (focused && !gone) node.focus();
     };
     const draft = openDraft({ revision: host.revision(), done, ...options });
     drafts[name] = draft;
-    shown.hidden = true;
+    if (shown) shown.hidden = true;
     place.replaceChildren(draft.node);
     draft.focus();
   }
@@ -105,6 +107,12 @@ function criterionRow(key, host) {
   function editLevels() {
     const hint = "a score and its text a line, such as 1: all are there";
     open("levels", levelSlot, levels, { label: `Levels of ${key}`, text: view.levels_text, apply: applyLevels, lines: true, hint });
+  }
+
+  // A new criterion exists once it has a text; until then it is only a draft of this tab.
+  function addBelow() {
+    const apply = (text) => host.add({ text, revision: host.revision(), theme: 0, after: key });
+    open("add", addSlot, null, { label: "Text of the new criterion", text: "", apply, hint: "new criterion" });
   }
 
   async function toggleOrigin(show = origin.hidden) {
@@ -128,7 +136,7 @@ function criterionRow(key, host) {
     id.replaceChildren(foreign(key));
     id.title = view.edited ? `${key}: edited since it was saved` : key;
     text.replaceChildren(foreign(view.text));
-    if (view.locked) text.append(element("span", { class: "wb-faint" }, ` (${view.locked})`));
+    lock.textContent = view.locked;
     levels.replaceChildren(
       ...view.levels.map((level) => element("div", {}, element("span", { class: "wb-score" }, String(level.score)), foreign(level.text))),
     );
@@ -141,56 +149,58 @@ function criterionRow(key, host) {
     key,
     editText,
     editLevels,
+    addBelow,
     shift,
     remove,
     toggleOrigin,
     focusWeight: () => weight.box.focus(),
     toggle: () => act("enable", { enabled: !view.enabled }),
     get typing() {
-      return Boolean(drafts.text || drafts.levels);
+      return Object.keys(drafts).length > 0;
     },
     update(next) {
       const same = !gone && JSON.stringify(next) === JSON.stringify(view);
-      if (gone) drafts.text?.adopt(applyText);
+      if (gone) Object.values(drafts).forEach((draft) => draft.adopt());
       gone = false;
       view = next;
       node.classList.remove("wb-gone");
       drafts.text?.update(view.text, host.revision());
       drafts.levels?.update(view.levels_text, host.revision());
-      if (same) return;
-      refresh();
-      if (!origin.hidden) toggleOrigin(true);
+      if (!same) refresh();
+      if (!origin.hidden) toggleOrigin(true); // what it was measured beside may have changed
     },
     // Removed elsewhere: what is being typed in it stays until it is added or discarded.
     orphan() {
       gone = true;
       node.classList.add("wb-gone");
-      if (drafts.text) drafts.text.orphan((typed) => host.addAtEnd(typed));
-      else drafts.levels?.orphan(async () => Promise.reject(new Error("its criterion is gone: copy what you need")));
+      drafts.text?.orphan(host.addAtEnd, "Add as a new criterion");
+      drafts.add?.orphan(host.addAtEnd, "Add as a new criterion");
+      drafts.levels?.orphan(() => Promise.reject(new Error("its criterion is gone: copy what you need")), "Apply");
     },
   };
 }
 
-function themeSection(index, host) {
-  let view = null;
-  let draft = null;
-  let adding = null;
+// `matches(theme)` says whether it shows the theme another state has: themes have no id.
+function themeSection(host) {
+  let view = { criteria: [] };
+  let index = 0;
+  let drafts = {}; // of its name and of a new criterion
   const name = element("span", { class: "wb-theme-name", title: "Rename (Enter)" });
   const slot = element("div");
   const addSlot = element("div");
-  const weight = weightInput(`Weight of theme ${index + 1}`, (value) => act("theme_weight", { weight: value }));
+  const weight = weightInput("Weight of the theme", (value) => act("theme_weight", { weight: value }));
   const head = element(
     "div",
-    { class: "wb-theme-head", tabIndex: -1, data: { row: "theme", theme: index } },
+    { class: "wb-theme-head", tabIndex: -1, data: { row: "theme" } },
     name,
     element("span", { class: "wb-space" }),
     element(
       "span",
       { class: "wb-tools" },
-      iconButton("＋", `Add a criterion to theme ${index + 1} (n)`, () => add(null)),
-      iconButton("↑", `Move theme ${index + 1} up (Alt+↑)`, () => shift(-1)),
-      iconButton("↓", `Move theme ${index + 1} down (Alt+↓)`, () => shift(1)),
-      iconButton("✕", `Remove theme ${index + 1} and its criteria (Delete)`, () => remove()),
+      iconButton("＋", "Add a criterion to the theme (n)", () => addBelow()),
+      iconButton("↑", "Move the theme up (Alt+↑)", () => shift(-1)),
+      iconButton("↓", "Move the theme down (Alt+↓)", () => shift(1)),
+      iconButton("✕", "Remove the theme and its criteria (Delete)", () => remove()),
     ),
     weight.box,
   );
@@ -202,31 +212,28 @@ function themeSection(index, host) {
   const shift = (by) => act("shift_theme", { by });
   const remove = () => act("remove_theme", {});
 
-  function editText() {
-    if (draft) return draft.focus();
-    if (view.locked) return host.say(`theme ${index + 1}: ${view.locked}`, "wb-warn");
-    const apply = (typed, revision) => host.ask("rename_theme", { theme: index, revision, name: typed });
+  function open(kind, place, options) {
+    if (drafts[kind]) return drafts[kind].focus();
     const done = (focused) => {
-      draft = null;
-      head.hidden = false;
-      if (focused) head.focus();
+      delete drafts[kind];
+      head.hidden = Boolean(drafts.name);
+      if (focused && head.isConnected) head.focus();
     };
-    draft = openDraft({ label: `Name of theme ${index + 1}`, text: view.name, revision: host.revision(), apply, done, hint: "may be empty" });
-    head.hidden = true;
-    slot.replaceChildren(draft.node);
-    draft.focus();
+    drafts[kind] = openDraft({ revision: host.revision(), done, ...options });
+    head.hidden = Boolean(drafts.name);
+    place.replaceChildren(drafts[kind].node);
+    drafts[kind].focus();
   }
 
-  // A new criterion exists once it has a text; until then it is only a draft of this tab.
-  function add(after) {
-    if (adding) return adding.focus();
-    const apply = (text, revision) => host.add({ text, revision, theme: index, after });
-    const done = () => (adding = null);
-    adding = openDraft({ label: "Text of the new criterion", text: "", revision: host.revision(), apply, done });
-    const row = after && [...list.children].find((each) => each.dataset.key === after);
-    if (row) row.querySelector(".wb-body").append(adding.node);
-    else addSlot.replaceChildren(adding.node);
-    adding.focus();
+  function editText() {
+    if (view.locked) return host.say(view.locked, "wb-warn");
+    const apply = (typed, revision) => host.ask("rename_theme", { theme: index, revision, name: typed });
+    open("name", slot, { label: "Name of the theme", text: view.name, apply, hint: "may be empty" });
+  }
+
+  function addBelow() {
+    const apply = (text) => host.add({ text, revision: host.revision(), theme: index, after: null });
+    open("add", addSlot, { label: "Text of the new criterion", text: "", apply, hint: "new criterion" });
   }
 
   return {
@@ -234,17 +241,26 @@ function themeSection(index, host) {
     list,
     head,
     editText,
+    addBelow,
     shift,
     remove,
-    add,
     focusWeight: () => weight.box.focus(),
-    update(next) {
+    matches: (theme) => theme.criteria.some((each) => view.criteria.some((one) => one.key === each.key)),
+    called: (text) => view.name === text,
+    update(next, place) {
       view = next;
-      draft?.update(view.name, host.revision());
+      index = place;
+      drafts.name?.update(view.name, host.revision());
       name.replaceChildren(view.name ? foreign(view.name) : element("span", { class: "wb-faint" }, "(no heading)"));
       head.classList.toggle("wb-unnamed", !view.name);
       weight.update(view.weight);
       node.classList.toggle("wb-off", view.weight === 0);
+    },
+    // Removed elsewhere: the drafts of what was being typed in it.
+    orphans() {
+      drafts.add?.orphan(host.addAtEnd, "Add as a new criterion");
+      drafts.name?.orphan((text) => host.ask("add_theme", { name: text }), "Add as a new theme");
+      return Object.values(drafts).map((draft) => draft.node);
     },
   };
 }
