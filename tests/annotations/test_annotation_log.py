@@ -127,7 +127,7 @@ def test_a_merge_into_a_file_that_is_being_written_loses_nothing(path):
     log.append(says("ada", "p0", "a"))
 
     def write() -> None:
-        for i in range(1, 60):
+        for i in range(1, 30):
             log.append(says("ada", f"p{i}", "a", i))
         done.set()
 
@@ -136,7 +136,7 @@ def test_a_merge_into_a_file_that_is_being_written_loses_nothing(path):
     while not done.is_set():
         merge_files([path], path)
     writer.join()
-    assert len(read_annotations(path)) == len(log.latest()) == 60
+    assert len(read_annotations(path)) == len(log.latest()) == 30
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ from workbench.annotations.placing import place
 from workbench.annotations.raters import Labels, dataset_labels, majority, people_labels
 from workbench.annotations.reliability import (
     MISSING,
-    cohen_kappa,
+    cohen,
     coincidence_tables,
     crossed_tables,
     estimate,
-    krippendorff_alpha,
+    krippendorff,
     percent_agreement,
     resampled_tables,
 )
@@ -45,8 +45,7 @@ class Agreement:
 
     - `n`: pairs that two of them or more labelled, of `n_prompts` prompts.
     - `percent`: in [0, 1]. - `kappa`: of two raters alone. - `alpha`: Krippendorff's, nominal. 1 is perfect, 0 is what
-      chance gives; a value is None where it is undefined, an interval where resampling cannot give one.
-    - `sentence`: what these numbers allow one to say.
+      chance gives; a value and its interval are None where it is undefined.
     """
 
     between: tuple[str, ...]
@@ -56,7 +55,26 @@ class Agreement:
     percent: Estimate
     kappa: Estimate
     alpha: Estimate
-    sentence: str
+
+    @property
+    def sentence(self) -> str:
+        """What these numbers allow one to say.
+
+        People could stand in for each other, which alpha supposes; a judge or a dataset's label could not, so for
+        them it is kappa that counts.
+        """
+        pairs = f"with {self.n:,} pairs of {self.n_prompts:,} prompts"
+        among_people = self.kind in ("people", "everyone")
+        beyond = self.alpha if among_people else self.kappa
+        if self.n == 0:
+            return "no pair was labelled by two of them"
+        if beyond.value is None or beyond.ci95 is None:
+            return f"{pairs} every label is the same one, so agreement beyond chance is undefined"
+        low, high = beyond.ci95
+        value = f"{'alpha' if among_people else 'kappa'} {beyond.value:.2f} (95% interval {low:.2f} to {high:.2f})"
+        if self.n_prompts < LEAST_PROMPTS:
+            return f"{pairs} too few to conclude from, {LEAST_PROMPTS} prompts are the least; {value}"
+        return f"{pairs} {value} {_reliable(low, high) if among_people else _beyond_chance(low, high)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,16 +192,16 @@ class _Compared:
         percent = percent_agreement(codes, prompts)
         if n == 0:
             empty = Estimate(None, None, 0)
-            return Agreement(between, kind, 0, 0, empty, empty, empty, "no pair was labelled by two of them")
+            return Agreement(between, kind, 0, 0, empty, empty, empty)
         met = coincidence_tables(codes, categories)
         drawn = resampled_tables(met, prompts, seed=self.seed, draws=self.draws)
-        alpha = estimate(krippendorff_alpha(met.sum(axis=0)), krippendorff_alpha(drawn), n)
+        alpha = estimate(krippendorff(met.sum(axis=0)), krippendorff(drawn), percent)
         kappa = Estimate(None, None, n)
         if len(raters) == 2:
             crossed = crossed_tables(codes, categories)
             drawn = resampled_tables(crossed, prompts, seed=self.seed, draws=self.draws)
-            kappa = estimate(cohen_kappa(crossed.sum(axis=0)), cohen_kappa(drawn), n)
-        return Agreement(between, kind, n, n_prompts, percent, kappa, alpha, _sentence(n, n_prompts, percent, alpha))
+            kappa = estimate(cohen(crossed.sum(axis=0)), cohen(drawn), percent)
+        return Agreement(between, kind, n, n_prompts, percent, kappa, alpha)
 
     def _codes(self, raters: Sequence[Labels]) -> tuple[Ints, Ints, int]:
         """Labels as (n, raters) numbers and the prompts as (n,), of the pairs with two labels or more."""
@@ -198,29 +216,21 @@ class _Compared:
         )
 
 
-def _sentence(n: int, n_prompts: int, percent: Estimate, alpha: Estimate) -> str:
-    pairs = f"with {n:,} pairs of {n_prompts:,} prompts"
-    if alpha.value is None:
-        return f"{pairs} every label is the same one, so agreement beyond chance is undefined"
-    if alpha.ci95 is None:
-        why = "all agree, and so does every resample" if percent.value == 1 else "resampling gives no interval"
-        return f"{pairs} {why}: too few to say how sure this is"
-    low, high = alpha.ci95
-    measured = f"alpha {alpha.value:.2f} (95% interval {low:.2f} to {high:.2f})"
-    if n_prompts < LEAST_PROMPTS:
-        return f"{pairs} too few to conclude from, {LEAST_PROMPTS} prompts are the least; {measured}"
+def _beyond_chance(low: float, high: float) -> str:
+    if low > 0:
+        return "is more than chance"
+    return "is less than chance" if high < 0 else "does not tell agreement from chance"
+
+
+def _reliable(low: float, high: float) -> str:
     if low >= RELIABLE:
-        said = f"is agreement to rely on (at least {RELIABLE})"
-    elif low >= TENTATIVE:
-        said = f"allows tentative conclusions (at least {TENTATIVE})"
-    elif low > 0:
-        said = f"is more than chance; tentative conclusions ask for {TENTATIVE}, which is "
-        said += "not reached" if high < TENTATIVE else "neither shown nor ruled out"
-    elif high < 0:
-        said = "is less than chance would give: look whether the candidates are swapped"
-    else:
-        said = "does not tell agreement from chance"
-    return f"{pairs} {measured} {said}"
+        return f"is agreement to rely on (at least {RELIABLE})"
+    if low >= TENTATIVE:
+        return f"allows tentative conclusions (at least {TENTATIVE})"
+    if low > 0:
+        reached = "not reached" if high < TENTATIVE else "neither shown nor ruled out"
+        return f"is more than chance; tentative conclusions ask for {TENTATIVE}, which is {reached}"
+    return _beyond_chance(low, high)
 
 
 def _disagreements(
@@ -249,11 +259,10 @@ def name(row: Agreement) -> str:
 
 def measured(each: Estimate, *, percent: bool = False) -> str:
     """A value with its interval: `0.45 [0.22, 0.66]`; `-` where it is undefined."""
-    if each.value is None:
+    if each.value is None or each.ci95 is None:
         return "-"
     digits = ".1%" if percent else ".2f"
-    interval = f" [{each.ci95[0]:{digits}}, {each.ci95[1]:{digits}}]" if each.ci95 else " (no interval)"
-    return f"{each.value:{digits}}{interval}"
+    return f"{each.value:{digits}} [{each.ci95[0]:{digits}}, {each.ci95[1]:{digits}}]"
 
 
 def _table(report: AgreementReport) -> list[str]:

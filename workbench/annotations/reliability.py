@@ -5,6 +5,7 @@ All of them are computed from coincidences: how often one rater's category c met
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,32 +14,44 @@ from workbench.evaluation.statistics import Estimate, Floats, Layout, proportion
 
 MISSING = -1
 LEAST_DEFINED = 0.95
-"""An interval is given only where this share of the resampled data sets has a value."""
+"""An interval is made of resampled data sets where this share of them has a value."""
 
 
-def krippendorff_alpha(coincidences: Floats) -> Floats:
-    """alpha = 1 - D_o / D_e for nominal labels, NaN where only one category was ever used.
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """The share of labels that meet another category, as observed and as chance would have it, both in [0, 1]."""
 
-    D_o is the share of coincidences off the diagonal, D_e the share expected when all labels are shuffled:
-    `1 - (n - 1) sum_{c≠k} o_ck / sum_{c≠k} n_c n_k` (Krippendorff 2011, Computing Krippendorff's alpha-reliability,
-    section C). `coincidences` are symmetric, each pair of raters both ways.
+    observed: Floats
+    expected: Floats
+
+    @property
+    def coefficient(self) -> Floats:
+        """1 - observed / expected: alpha or kappa; NaN where chance gives no disagreement, as with one category."""
+        return 1 - _divided(self.observed, self.expected)
+
+
+def krippendorff(coincidences: Floats) -> Disagreement:
+    """Disagreement whose `coefficient` is Krippendorff's alpha for nominal labels.
+
+    Chance shuffles all labels: `D_o = sum_{c≠k} o_ck / n`, `D_e = sum_{c≠k} n_c n_k / (n (n - 1))` (Krippendorff
+    2011, Computing Krippendorff's alpha-reliability, section C).
+
+    - `coincidences`: symmetric, each couple of raters both ways.
     """
     by_category = coincidences.sum(axis=-1)
     n = by_category.sum(axis=-1)
-    observed = n - np.trace(coincidences, axis1=-2, axis2=-1)
-    expected = n**2 - (by_category**2).sum(axis=-1)
-    return np.asarray(1 - _divided((n - 1) * observed, expected))
+    different = n - np.trace(coincidences, axis1=-2, axis2=-1)
+    return Disagreement(_divided(different, n), _divided(n**2 - (by_category**2).sum(axis=-1), n * (n - 1)))
 
 
-def cohen_kappa(crossed: Floats) -> Floats:
-    """kappa = (p_o - p_e) / (1 - p_e) of two raters, NaN where both used one and the same category alone.
+def cohen(crossed: Floats) -> Disagreement:
+    """Disagreement of two raters whose `coefficient` is Cohen's kappa: chance shuffles each rater's own labels.
 
     - `crossed`: how often the first rater's category (row) met the second's (column).
     """
     n = crossed.sum(axis=(-2, -1))
-    observed = np.trace(crossed, axis1=-2, axis2=-1) * n
-    expected = (crossed.sum(axis=-1) * crossed.sum(axis=-2)).sum(axis=-1)
-    return _divided(observed - expected, n**2 - expected)
+    same = (crossed.sum(axis=-1) * crossed.sum(axis=-2)).sum(axis=-1)
+    return Disagreement(_divided(n - np.trace(crossed, axis1=-2, axis2=-1), n), 1 - _divided(same, n**2))
 
 
 def coincidence_tables(codes: NDArray[np.int64], categories: int) -> Floats:
@@ -81,15 +94,22 @@ def resampled_tables(tables: Floats, clusters: NDArray[np.int64], *, seed: int, 
     return np.asarray(np.einsum("ckg,dg->dck", totals, weights.astype(float)))
 
 
-def estimate(value: Floats, draws: Floats, n: int) -> Estimate:
-    """The value with its percentile interval; no value where it is undefined, no interval where draws cannot tell."""
-    if n == 0 or not np.isfinite(value):
-        return Estimate(None, None, n)
-    defined = draws[np.isfinite(draws)]
-    if len(defined) < LEAST_DEFINED * len(draws):
-        return Estimate(float(value), None, n)
-    low, high = (float(bound) for bound in np.quantile(defined, [0.025, 0.975]))
-    return Estimate(float(value), (low, high) if low < high else None, n)
+def estimate(found: Disagreement, drawn: Disagreement, percent: Estimate) -> Estimate:
+    """The coefficient with its 95% interval; no value where it is undefined.
+
+    The interval is that of the percentiles of `drawn`. Where resampling cannot tell, as when all agree, it is that of
+    `percent` agreement with the disagreement by chance held fixed.
+    """
+    value = float(found.coefficient)
+    if percent.ci95 is None or not np.isfinite(value):
+        return Estimate(None, None, percent.n)
+    defined = drawn.coefficient[np.isfinite(drawn.coefficient)]
+    if len(defined) >= LEAST_DEFINED * len(drawn.coefficient):
+        low, high = (float(bound) for bound in np.quantile(defined, [0.025, 0.975]))
+        if low < high:
+            return Estimate(value, (low, high), percent.n)
+    low, high = (max(-1.0, 1 - (1 - bound) / float(found.expected)) for bound in percent.ci95)
+    return Estimate(value, (min(low, value), max(high, value)), percent.n)
 
 
 def _divided(above: Floats, below: Floats, *, empty: float = np.nan) -> Floats:
