@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from workbench.widgets.foreign import foreign_html
 
 if TYPE_CHECKING:
     import pandas
@@ -41,5 +42,6 @@ def table(rows: "pandas.DataFrame | Sequence[Mapping[str, object]]") -> "HTML":
 
 def _line(tag: str, cells: Iterable[object]) -> str:
     style = "text-align:left;vertical-align:top;white-space:normal;padding:3px 14px 3px 0"
-    shown = (f"{cell:.3g}" if isinstance(cell, float) else escape(str(cell)) for cell in cells)
-    return f"<tr>{''.join(f'<{tag} style={chr(34)}{style}{chr(34)}>{cell}</{tag}>' for cell in shown)}</tr>"
+    scope = ' scope="col"' if tag == "th" else ""
+    shown = (f"{cell:.3g}" if isinstance(cell, float) else foreign_html(str(cell)) for cell in cells)
+    return f"<tr>{''.join(f'<{tag}{scope} style={chr(34)}{style}{chr(34)}>{cell}</{tag}>' for cell in shown)}</tr>"
