@@ -58,23 +58,32 @@ class Agreement:
 
     @property
     def sentence(self) -> str:
-        """What these numbers allow one to say.
-
-        People could stand in for each other, which alpha supposes; a judge or a dataset's label could not, so for
-        them it is kappa that counts.
-        """
+        """The numbers that count here, and what they allow one to say."""
+        if self.n == 0:
+            return self.conclusion
         pairs = f"with {self.n:,} pairs of {self.n_prompts:,} prompts"
-        among_people = self.kind in ("people", "everyone")
-        beyond = self.alpha if among_people else self.kappa
+        name, beyond = self._beyond_chance
+        if beyond.ci95 is None:
+            return f"{pairs}: {self.conclusion}"
+        low, high = beyond.ci95
+        return f"{pairs}, {name} {beyond.value:.2f} (95% interval {low:.2f} to {high:.2f}): {self.conclusion}"
+
+    @property
+    def conclusion(self) -> str:
+        """What these numbers allow one to say, in a few words."""
+        name, beyond = self._beyond_chance
         if self.n == 0:
             return "no pair was labelled by two of them"
-        if beyond.value is None or beyond.ci95 is None:
-            return f"{pairs} every label is the same one, so agreement beyond chance is undefined"
-        low, high = beyond.ci95
-        value = f"{'alpha' if among_people else 'kappa'} {beyond.value:.2f} (95% interval {low:.2f} to {high:.2f})"
+        if beyond.ci95 is None:
+            return "every label is the same one, so agreement beyond chance is undefined"
         if self.n_prompts < LEAST_PROMPTS:
-            return f"{pairs} too few to conclude from, {LEAST_PROMPTS} prompts are the least; {value}"
-        return f"{pairs} {value} {_reliable(low, high) if among_people else _beyond_chance(low, high)}"
+            return f"too few to conclude from, {LEAST_PROMPTS} prompts are the least"
+        return _reliable(*beyond.ci95) if name == "alpha" else _more_than_chance(*beyond.ci95)
+
+    @property
+    def _beyond_chance(self) -> tuple[str, Estimate]:
+        """People could stand in for each other, which alpha supposes; a judge or a dataset's label could not."""
+        return ("alpha", self.alpha) if self.kind in ("people", "everyone") else ("kappa", self.kappa)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +137,20 @@ class AgreementReport:
         return "\n".join([*_table(self), "", *self.sentences(), *_disputed(self, most)])
 
     def sentences(self) -> list[str]:
-        """What the numbers allow one to say, a sentence each."""
-        said = [f"{name(row)}: {row.sentence}." for row in self.rows]
+        """What the numbers of every row allow one to say, and what holds for all of them."""
+        return [*(f"{name(row)}, {row.sentence}." for row in self.rows), *self.remarks()]
+
+    def remarks(self) -> list[str]:
+        """What holds for the report as a whole, a sentence each."""
+        said = []
         if len(self.people) < 2:
             who = f"Only {shown(next(iter(self.people)))} labelled pairs" if self.people else "Nobody labelled a pair"
-            said.insert(0, f"{who}: agreement between people needs two who labelled the same pairs.")
+            said.append(f"{who}: agreement between people needs two who labelled the same pairs.")
         if self.orphans:
             said.append(f"{self.orphans:,} annotations are about no pair of this dataset and are in no number.")
-        return [*said, "Synthetic: these people are simulated, or the judge is."] if self.synthetic else said
+        if self.synthetic:
+            said.append("Synthetic: these people are simulated, or the judge is.")
+        return said
 
 
 def agreement(
@@ -216,21 +231,21 @@ class _Compared:
         )
 
 
-def _beyond_chance(low: float, high: float) -> str:
+def _more_than_chance(low: float, high: float) -> str:
     if low > 0:
-        return "is more than chance"
-    return "is less than chance" if high < 0 else "does not tell agreement from chance"
+        return "more than chance"
+    return "less than chance" if high < 0 else "not told from chance"
 
 
 def _reliable(low: float, high: float) -> str:
     if low >= RELIABLE:
-        return f"is agreement to rely on (at least {RELIABLE})"
+        return f"agreement to rely on (at least {RELIABLE})"
     if low >= TENTATIVE:
-        return f"allows tentative conclusions (at least {TENTATIVE})"
+        return f"enough for tentative conclusions (at least {TENTATIVE})"
     if low > 0:
-        reached = "not reached" if high < TENTATIVE else "neither shown nor ruled out"
-        return f"is more than chance; tentative conclusions ask for {TENTATIVE}, which is {reached}"
-    return _beyond_chance(low, high)
+        reached = "not reached" if high < TENTATIVE else "undecided"
+        return f"more than chance; {TENTATIVE}, asked of tentative conclusions, is {reached}"
+    return _more_than_chance(low, high)
 
 
 def _disagreements(

@@ -7,7 +7,7 @@ from workbench.annotations.agreement import AgreementReport, measured, name
 from workbench.widgets.foreign import foreign_html
 
 _CELL = "text-align:left;vertical-align:top;white-space:normal;padding:3px 16px 3px 0"
-_HEAD = ("between", "pairs", "prompts", "agreement", "Cohen's kappa", "Krippendorff's alpha")
+_HEAD = ("between", "pairs", "prompts", "agreement", "Cohen's kappa", "Krippendorff's alpha", "which is")
 
 
 def agreement_html(report: AgreementReport, *, most: int = 10) -> str:
@@ -17,25 +17,35 @@ def agreement_html(report: AgreementReport, *, most: int = 10) -> str:
     >>> PairViewer(pairs, annotations=path, notes=report.notes).filter(report.ids)  # doctest: +SKIP
     """
     rows = [
-        (foreign_html(name(row)), f"{row.n:,}", f"{row.n_prompts:,}", measured(row.percent, percent=True),
-         measured(row.kappa), measured(row.alpha))
+        (foreign_html(name(row)), f"{row.n:,}", f"{row.n_prompts:,}", _number(measured(row.percent, percent=True)),
+         _number(measured(row.kappa)), _number(measured(row.alpha)), escape(row.conclusion))
         for row in report.rows
     ]  # fmt: skip
     parts = [_table(_HEAD, rows)] if rows else []
-    parts += [f"<ul>{''.join(f'<li>{foreign_html(each)}</li>' for each in report.sentences())}</ul>"]
+    parts.append(
+        "<p>In brackets: 95% intervals, clustered by prompt. Kappa and alpha: 1 is full agreement, 0 is chance.</p>"
+    )
+    parts += [f"<p>{foreign_html(each)}</p>" for each in report.remarks()]
     if report.disagreements:
         parts.append(f"<p><b>{_disputed(len(report.disagreements), most)}</b></p>")
         disputed = [(foreign_html(each.pair_id), foreign_html(each.text, 400)) for each in report.disagreements[:most]]
         parts.append(_table(("pair", "who says what"), disputed))
-    return f'<div style="font-family:system-ui,sans-serif;font-size:13px;max-width:1100px">{"".join(parts)}</div>'
+    return f'<div style="font-family:system-ui,sans-serif;font-size:13px;max-width:1200px">{"".join(parts)}</div>'
 
 
 def _disputed(count: int, most: int) -> str:
     return f"{count:,} disputed pairs" + (f", the {most:,} most disputed" if count > most else "")
 
 
+def _number(text: str) -> str:
+    """A value over its interval, neither broken into lines."""
+    value, bracket, interval = text.partition(" [")
+    return f'<span style="white-space:nowrap">{escape(value)}<br>{escape(bracket.strip() + interval)}</span>'
+
+
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """`rows` are HTML. Styles stand in every cell, because JupyterLab drops style sheets of foreign notebooks."""
     lines = ["".join(f'<th scope="col" style="{_CELL}">{escape(cell)}</th>' for cell in head)]
     lines += ["".join(f'<td style="{_CELL}">{cell}</td>' for cell in row) for row in rows]
-    return f'<table style="border-collapse:collapse">{"".join(f"<tr>{line}</tr>" for line in lines)}</table>'
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<table style="border-collapse:collapse;font:inherit;color:inherit">{body}</table>'
