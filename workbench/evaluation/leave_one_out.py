@@ -74,6 +74,6 @@ def caution(found: Sequence[Worth]) -> str:
     few = f" With {n} pairs, fewer than {FEWEST}, nothing is claimed." if n < FEWEST else ""
     chance = 0.05 * len(found)
     return (
-        f"Each interval is 95% on its own: of {len(found)} criteria worth nothing, {chance:.2g} would look decided by "
-        f"chance. Criteria that say the same cover for each other, so each may look worth nothing.{few}"
+        f"Each interval is 95% on its own: of {len(found)} criteria worth nothing, {chance:.2g} would look decided "
+        f"by chance on average. Criteria that say the same cover for each other, so each may look worth nothing.{few}"
     )

@@ -144,7 +144,7 @@ class Rejudging:
         return self._start(self._judge)
 
     def consider_leaving_out(self) -> asyncio.Task[None]:
-        """Find out what `leave_one_out` would send."""
+        """Find out what `leave_one_out` would send; where that is nothing, do it."""
         return self._start(self._consider)
 
     def leave_one_out(self) -> asyncio.Task[None]:
@@ -206,7 +206,11 @@ class Rejudging:
         self._set(outlook=await outlook(self.state.pairs, self.client, self._rubrics()))
 
     async def _consider(self) -> None:
-        self._set(leaving=await outlook(self.state.pairs, self.client, self._left()))
+        expected = await outlook(self.state.pairs, self.client, self._left())
+        if expected.calls:
+            self._set(leaving=expected)
+        else:
+            await self._leave_one_out()
 
     async def _leave_one_out(self) -> None:
         await self._judge_under(self._left(), "leaving one out")

@@ -11,7 +11,7 @@ from workbench.widgets.rejudge_view import Compared, changes, rows, worths_view
 
 MOST_CARDS = 24
 _ORDER = ("fixed", "broken", "swap-only", "changed")
-_TABLE = "border-collapse:collapse;text-align:left;margin:6px 0"
+_TABLE = "border-collapse:collapse;text-align:left;margin:6px 0;font:inherit"
 _CELL = "text-align:left;vertical-align:top;padding:2px 14px 2px 0;white-space:normal"
 
 
@@ -49,8 +49,8 @@ def _accuracies(found: list[dict[str, Any]]) -> str:
             (
                 escape(row["role"]),
                 foreign_html(row["name"]),
-                number(row["mean"], row["unlabelled"]),
-                number(row["resolved"], row["unlabelled"]),
+                _told(row["mean"]),
+                _told(row["resolved"]),
                 f"{row['verdicts']} of {row['wanted']}{'' if row['verdicts'] == row['wanted'] else ' (partial)'}",
                 str(row["invalid"]),
                 str(row["error"]),
@@ -59,14 +59,6 @@ def _accuracies(found: list[dict[str, Any]]) -> str:
         for row in found
     ]
     return f'<table style="{_TABLE}">{"".join(lines)}</table>'
-
-
-def number(estimate: dict[str, Any] | None, unlabelled: int = 0) -> str:
-    """`70.8% [52.1%, 84.2%], n = 24`."""
-    if estimate is None:
-        return "no labelled pair" if unlabelled else "no pair yet"
-    low, high = estimate["low"], estimate["high"]
-    return f"{estimate['value']:.1%} [{low:.1%}, {high:.1%}], n = {estimate['n']}"
 
 
 def _changes(state: State, change: dict[str, Any]) -> list[str]:
@@ -96,18 +88,14 @@ def _worths(found: dict[str, Any] | None) -> list[str]:
     for row in found["rows"]:
         name = f"{foreign_html(row['id'])}: {foreign_html(row['text'], 200)}"
         lines.append(
-            _row("td", (name, points(row["difference"]), escape(row["said"]), f"{row['fixed']} / {row['broken']}"))
+            _row("td", (name, _told(row["difference"]), escape(row["said"]), f"{row['fixed']} / {row['broken']}"))
         )
     table = f'<table style="{_TABLE}">{"".join(lines)}</table>'
     return [_line("<b>What each criterion is worth</b>"), table, _line(escape(found["caution"]))]
 
 
-def points(difference: dict[str, Any] | None) -> str:
-    """`+4.2 points [-1.0, +9.3], n = 24`."""
-    if difference is None:
-        return "no labelled pair"
-    value, low, high = (100 * difference[name] for name in ("value", "low", "high"))
-    return f"{value:+.1f} points [{low:+.1f}, {high:+.1f}], n = {difference['n']}"
+def _told(number: dict[str, Any] | None) -> str:
+    return str(number["text"]) if number else "no labelled pair in both orders"
 
 
 def _line(html: str) -> str:

@@ -12,7 +12,6 @@ import traitlets
 from workbench.background import LoopThread
 from workbench.evaluation.compare import RunComparison
 from workbench.evaluation.leave_one_out import Worth
-from workbench.evaluation.panel import SEEN
 from workbench.evaluation.rejudging import Rejudging, State
 from workbench.pairs.checks import check_images, check_task, one_task
 from workbench.pairs.comparison import Comparison
@@ -148,20 +147,13 @@ class RejudgePanel(KernelWidget):
         """Accuracies, the sentence and the flips against the baseline, as they are now, without script."""
         return static_html(self.state, self._compared, self.most_calls)
 
-    def on_about(self) -> dict[str, Any]:
-        """What does not change."""
-        endpoint = self._rejudging.client.endpoint
-        return {
-            "model": displayable(endpoint.model, 200),
-            "synthetic": endpoint.is_synthetic,
-            "seen": SEEN,
-            "mostCalls": self.most_calls,
-        }
-
     def on_view(self) -> dict[str, Any]:
         """Everything but images and reasons."""
+        endpoint = self._rejudging.client.endpoint
         return {
             **state_view(self.state, self._compared, self.most_calls),
+            "model": displayable(endpoint.model, 200),
+            "synthetic": endpoint.is_synthetic,
             "opens": self._open is not None,
         }
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from workbench.evaluation.compare import RunComparison
 from workbench.evaluation.leave_one_out import FEWEST, Worth, caution
-from workbench.evaluation.panel import Judgement, Outlook, compare_judgements
+from workbench.evaluation.panel import SEEN, Judgement, Outlook, compare_judgements
 from workbench.evaluation.rejudging import State
 from workbench.evaluation.statistics import Difference, Estimate
 from workbench.pairs.comparison import Comparison
@@ -39,6 +39,8 @@ def state_view(state: State, compared: Compared, most_calls: int) -> dict[str, A
     current = state.current
     sides = {name: side_of(state, name) for name in AGAINST}
     return {
+        "mostCalls": most_calls,
+        "seen": SEEN,
         "rubric": displayable(f"{state.rubric.name} {state.rubric.hash[:8]}", _NAME),
         "pairs": len(state.pairs),
         "judged": state.judged,
@@ -156,9 +158,15 @@ def _worth(worth: Worth) -> dict[str, Any]:
 
 
 def _estimate(number: Estimate | Difference) -> dict[str, Any] | None:
+    """A number, its interval and n, and how they are said: a difference in points, a share in percent."""
     if number.value is None or number.ci95 is None:
         return None
-    return {"value": number.value, "low": number.ci95[0], "high": number.ci95[1], "n": number.n}
+    low, high = number.ci95
+    if isinstance(number, Difference):
+        told = f"{100 * number.value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}], n = {number.n}"
+    else:
+        told = f"{number.value:.1%} [{low:.1%}, {high:.1%}], n = {number.n}"
+    return {"value": number.value, "low": low, "high": high, "n": number.n, "text": told}
 
 
 def _outlook(expected: Outlook | None, most_calls: int) -> dict[str, Any] | None:
