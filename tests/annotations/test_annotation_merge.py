@@ -107,6 +107,10 @@ def test_malformed_lines_of_all_files_are_named_and_nothing_is_written(tmp_path)
     for named in ("bad.jsonl, line 3", "page.json, annotation 1", "page.json, annotation 2"):
         assert named in str(error.value)
     assert not (tmp_path / "all.jsonl").exists()
+    bad.write_text("<p>\n" * 1000)
+    with pytest.raises(ValueError, match=r"bad.jsonl: 995 more") as error:
+        merge_files([good, bad], tmp_path / "all.jsonl")
+    assert len(str(error.value)) < 1500
 
 
 def test_the_output_may_be_an_input_but_never_swallows_what_it_alone_holds(tmp_path):

@@ -1,13 +1,16 @@
 """How far people agree with each other, with judges and with the dataset's own label, and where they do not."""
 
+import textwrap
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from workbench.annotations.annotation import Annotation, shown
+from workbench.annotations.compared import Agreement, Kind, measured, name
 from workbench.annotations.log import latest
 from workbench.annotations.placing import place
 from workbench.annotations.raters import Labels, dataset_labels, majority, people_labels
@@ -25,65 +28,11 @@ from workbench.evaluation.statistics import Estimate, Ints
 from workbench.pairs.comparison import Comparison
 from workbench.pairs.prompts import prompt_id
 
-Kind = Literal["people", "everyone", "label", "judge"]
-
 MAJORITY, LABEL = "the majority", "the dataset's label"
 SIMULATED = "sim-"
 """Simulated people of the embedded world are called so; what they say is synthetic."""
 
-LEAST_PROMPTS = 20
-"""With fewer prompts an interval from resampling them is too narrow to be relied on."""
-RELIABLE, TENTATIVE = 0.8, 0.667
-"""Krippendorff's customary bounds of alpha: to rely on labels, and to conclude from them tentatively."""
-
 DRAWS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How far some raters agree.
-
-    - `n`: pairs that two of them or more labelled, of `n_prompts` prompts.
-    - `percent`: in [0, 1]. - `kappa`: of two raters alone. - `alpha`: Krippendorff's, nominal. 1 is perfect, 0 is what
-      chance gives; a value and its interval are None where it is undefined.
-    """
-
-    between: tuple[str, ...]
-    kind: Kind
-    n: int
-    n_prompts: int
-    percent: Estimate
-    kappa: Estimate
-    alpha: Estimate
-
-    @property
-    def sentence(self) -> str:
-        """The numbers that count here, and what they allow one to say."""
-        if self.n == 0:
-            return self.conclusion
-        pairs = f"with {self.n:,} pairs of {self.n_prompts:,} prompts"
-        name, beyond = self._beyond_chance
-        if beyond.ci95 is None:
-            return f"{pairs}: {self.conclusion}"
-        low, high = beyond.ci95
-        return f"{pairs}, {name} {beyond.value:.2f} (95% interval {low:.2f} to {high:.2f}): {self.conclusion}"
-
-    @property
-    def conclusion(self) -> str:
-        """What these numbers allow one to say, in a few words."""
-        name, beyond = self._beyond_chance
-        if self.n == 0:
-            return "no pair was labelled by two of them"
-        if beyond.ci95 is None:
-            return "every label is the same one, so agreement beyond chance is undefined"
-        if self.n_prompts < LEAST_PROMPTS:
-            return f"too few to conclude from, {LEAST_PROMPTS} prompts are the least"
-        return _reliable(*beyond.ci95) if name == "alpha" else _more_than_chance(*beyond.ci95)
-
-    @property
-    def _beyond_chance(self) -> tuple[str, Estimate]:
-        """People could stand in for each other, which alpha supposes; a judge or a dataset's label could not."""
-        return ("alpha", self.alpha) if self.kind in ("people", "everyone") else ("kappa", self.kappa)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +83,19 @@ class AgreementReport:
 
     def to_text(self, most: int = 10) -> str:
         """The table for a terminal, and the `most` disputed pairs."""
-        return "\n".join([*_table(self), "", *self.sentences(), *_disputed(self, most)])
+        wrap = textwrap.TextWrapper(110, subsequent_indent="  ", break_on_hyphens=False)
+        wrapped = [line for each in self.sentences() for line in wrap.wrap(each)]
+        return "\n".join([*_table(self), "", *wrapped, *_disputed(self, most)])
 
     def sentences(self) -> list[str]:
-        """What the numbers of every row allow one to say, and what holds for all of them."""
-        return [*(f"{name(row)}, {row.sentence}." for row in self.rows), *self.remarks()]
+        """What the numbers allow one to say: of people together in full, of the others who shares a conclusion."""
+        people = [row for row in self.rows if row.kind in ("people", "everyone")]
+        shared: dict[str, list[str]] = defaultdict(list)
+        for row in (row for row in self.rows if row not in people[-1:]):
+            shared[row.conclusion].append(name(row))
+        said = [f"{name(row)}, {row.sentence}." for row in people[-1:]]
+        said += [f"{conclusion[0].upper()}{conclusion[1:]}: {'; '.join(who)}." for conclusion, who in shared.items()]
+        return [*said, *self.remarks()]
 
     def remarks(self) -> list[str]:
         """What holds for the report as a whole, a sentence each."""
@@ -231,23 +188,6 @@ class _Compared:
         )
 
 
-def _more_than_chance(low: float, high: float) -> str:
-    if low > 0:
-        return "more than chance"
-    return "less than chance" if high < 0 else "not told from chance"
-
-
-def _reliable(low: float, high: float) -> str:
-    if low >= RELIABLE:
-        return f"agreement to rely on (at least {RELIABLE})"
-    if low >= TENTATIVE:
-        return f"enough for tentative conclusions (at least {TENTATIVE})"
-    if low > 0:
-        reached = "not reached" if high < TENTATIVE else "undecided"
-        return f"more than chance; {TENTATIVE}, asked of tentative conclusions, is {reached}"
-    return _more_than_chance(low, high)
-
-
 def _disagreements(
     comparisons: Sequence[Comparison], people: Mapping[str, Labels], annotations: Sequence[Annotation]
 ) -> list[Disagreement]:
@@ -262,22 +202,6 @@ def _disagreements(
             notes = {author: note for author, note in notes.items() if note}
             found.append(Disagreement(comparison.id, labels, notes, differing / len(couples)))
     return sorted(found, key=lambda each: (-each.share, -len(each.labels)))
-
-
-def name(row: Agreement) -> str:
-    """Who is compared, for a table."""
-    if row.kind == "everyone":
-        return f"all {len(row.between)} people"
-    one, other = (shown(each) for each in row.between)
-    return f"{one} and {'the judge ' if row.kind == 'judge' else ''}{other}"
-
-
-def measured(each: Estimate, *, percent: bool = False) -> str:
-    """A value with its interval: `0.45 [0.22, 0.66]`; `-` where it is undefined."""
-    if each.value is None or each.ci95 is None:
-        return "-"
-    digits = ".1%" if percent else ".2f"
-    return f"{each.value:{digits}} [{each.ci95[0]:{digits}}, {each.ci95[1]:{digits}}]"
 
 
 def _table(report: AgreementReport) -> list[str]:

@@ -72,7 +72,7 @@ def read_annotations(path: str | os.PathLike[str], *, held: bool = False) -> lis
     """
     annotations, problems = read_lines(path, held=held)
     if problems:
-        raise ValueError(problems[0])
+        raise ValueError(f"{problems[0]}; expected {EXPECTED}")
     return annotations
 
 
@@ -90,7 +90,7 @@ def read_lines(path: str | os.PathLike[str], *, held: bool = False) -> tuple[lis
             try:
                 annotations.append(_parse(line))
             except ValueError as error:
-                problems.append(f"{path}, line {number}: not an annotation ({error}); expected {EXPECTED}")
+                problems.append(f"{path}, line {number}: not an annotation ({error})")
     return annotations, problems
 
 

@@ -16,7 +16,7 @@ from workbench.pairs.comparison import Comparison
 from workbench.runs.storage import storage
 
 EXPORT_SCHEMA = "workbench.annotations/1"
-MOST_PROBLEMS = 20
+MOST_PROBLEMS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,8 @@ def merge_files(
 ) -> Merged:
     """`merge` of logs and of pages' exports, written to `out` at once, which may be one of them.
 
-    Raises `ValueError`, and writes nothing, naming every line that is no annotation, and where `out` is another file
-    than those named and holds what the merged file would not.
+    Raises `ValueError`, and writes nothing, naming file and line of what is no annotation, and where `out` is none of
+    `files` and holds what the merged file would not.
     """
     with alone(out) if out.exists() else nullcontext():
         merged = merge(read_files(files, held=out), comparisons, hashes=hashes)
@@ -136,16 +136,17 @@ def read_files(files: Sequence[Path], *, held: Path | None = None) -> list[list[
 
     - `held`: the file that the caller keeps others from writing, in `alone`.
 
-    Raises `ValueError` with every line, of all files, that is no annotation.
+    Raises `ValueError` with the first lines of every file that are no annotations.
     """
     read, problems = [], []
     for file in files:
         annotations, wrong = _read_file(file, held=held is not None and held.exists() and file.samefile(held))
         read.append(annotations)
-        problems += wrong
+        problems += wrong[:MOST_PROBLEMS]
+        if len(wrong) > MOST_PROBLEMS:
+            problems.append(f"{file}: {len(wrong) - MOST_PROBLEMS:,} more")
     if problems:
-        more = [f"and {len(problems) - MOST_PROBLEMS:,} more"] if len(problems) > MOST_PROBLEMS else []
-        raise ValueError("\n".join([*problems[:MOST_PROBLEMS], *more, "Correct or leave out what is named above"]))
+        raise ValueError("\n".join([*problems, f"correct or leave out what is named; expected {EXPECTED}"]))
     return read
 
 
@@ -158,7 +159,7 @@ def _read_file(file: Path, *, held: bool) -> tuple[list[Annotation], list[str]]:
         return read_lines(file, held=held)
     records, dataset = page.get("annotations"), page.get("dataset")
     if not isinstance(records, list):
-        return [], [f"{file}: a page's export whose `annotations` are no list; expected [{EXPECTED}, ...]"]
+        return [], [f"{file}: a page's export whose `annotations` are no list"]
     annotations: list[Annotation] = []
     problems: list[str] = []
     for number, record in enumerate(records, start=1):

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from workbench.annotations.agreement import AgreementReport, measured, name
+from workbench.annotations.agreement import AgreementReport
+from workbench.annotations.compared import measured, name
 from workbench.widgets.foreign import foreign_html
 
 _CELL = "text-align:left;vertical-align:top;white-space:normal;padding:3px 16px 3px 0"
