@@ -89,8 +89,11 @@ def executed(request, execute) -> Executed:
 
 QUICKSTART = ("00_quickstart", {"test_pairs": TEST_PAIRS})
 INDUCTION = ("01_induce_rubrics", {})
+EDITING = ("02_edit_rubrics", {"test_pairs": TEST_PAIRS, "panel_pairs": 8})
 JUDGES = ("03_evaluate_judges", {"test_pairs": TEST_PAIRS})
+COMPARING = ("07_compare_runs", {"test_pairs": TEST_PAIRS})
 JUDGES_OF_EDITS = ("03_evaluate_judges", {"test_pairs": TEST_PAIRS, **EDIT})
+EVERY = (QUICKSTART, INDUCTION, EDITING, JUDGES, JUDGES_OF_EDITS, COMPARING)
 
 
 def each(*executions):
@@ -103,11 +106,11 @@ def each(*executions):
 
 
 def test_every_notebook_is_executed_here():
-    here = {name for name, _ in (QUICKSTART, INDUCTION, JUDGES, JUDGES_OF_EDITS)}
+    here = {name for name, _ in EVERY}
     assert {notebook.stem for notebook in NOTEBOOKS} == here
 
 
-@each(QUICKSTART, INDUCTION, JUDGES, JUDGES_OF_EDITS)
+@each(*EVERY)
 def test_an_executed_notebook_is_small_and_shows_its_figures_without_errors(executed):
     outputs = list(executed.cell_outputs())
     assert not [output for output in outputs if output.output_type == "error"]
@@ -119,13 +122,13 @@ def test_an_executed_notebook_is_small_and_shows_its_figures_without_errors(exec
     assert executed.file.stat().st_size < 2_000_000
 
 
-@each(QUICKSTART, INDUCTION, JUDGES, JUDGES_OF_EDITS)
+@each(*EVERY)
 def test_every_figure_says_that_its_numbers_are_synthetic(executed):
-    titles = [figure["layout"]["title"]["text"] for figure in executed.figures()]
+    titles = [figure["layout"]["meta"]["title"] for figure in executed.figures()]
     assert [title for title in titles if not title.endswith("(synthetic)")] == []
 
 
-@each(QUICKSTART, INDUCTION, JUDGES, JUDGES_OF_EDITS)
+@each(*EVERY)
 def test_the_run_folder_records_the_notebook_and_its_parameters(executed):
     manifest = read_manifest(executed.run)
     assert (manifest.kind, manifest.status) == ("notebook", "finished")
@@ -146,7 +149,7 @@ def test_every_induced_rubric_is_on_disk_with_its_events(executed):
         assert events[-1].step == {"arr": "structured", "blind": "kept"}[rubric.provenance["recipe"]]
 
 
-@each(QUICKSTART, JUDGES, JUDGES_OF_EDITS)
+@each(QUICKSTART, EDITING, JUDGES, JUDGES_OF_EDITS, COMPARING)
 def test_every_judge_is_measured_in_both_orders_on_the_same_pairs(executed):
     results = executed.results()
     assert len(results) == len({str(value) for value in results.values()}) >= 2
@@ -171,9 +174,32 @@ def test_the_quickstart_ends_with_a_paired_comparison(executed):
 
 @each(JUDGES, JUDGES_OF_EDITS)
 def test_all_judges_are_in_the_figures(executed):
-    names = {trace.get("name") for figure in executed.figures() for trace in figure["data"]}
+    names = {row["names"][0] for figure in executed.figures() for row in figure["layout"]["meta"]["rows"]}
     assert {"rubric-free", "induced (blind)", "induced (arr)"} < names
     assert len(executed.results()) == 4
+
+
+@each(EDITING)
+def test_headless_the_editors_views_are_static(executed):
+    html = "".join(output.get("data", {}).get("text/html", "") for output in executed.cell_outputs())
+    assert "Counting the objects gives the figure that was called for." in html, "the rubric"
+    assert "the interactive viewer needs a running kernel" in html
+    assert "c13" in html
+    assert "Krippendorff" in html
+    assert "With 8 pairs of " in executed.printed()
+    assert "application/vnd.jupyter.widget-view+json" not in executed.file.read_text()
+    assert not list((ROOT / "rubrics").glob("*_v3.yaml")), "nothing is saved unasked"
+
+
+@each(COMPARING)
+def test_runs_are_compared_with_the_first_of_them(executed):
+    printed = executed.printed()
+    assert f"shapes_t2i_arr_v2: With {TEST_PAIRS} pairs of " in printed
+    html = "".join(output.get("data", {}).get("text/html", "") for output in executed.cell_outputs())
+    assert "removed" in html, "the edited version's diff"
+    named = [figure["layout"]["meta"]["title"] for figure in executed.figures()]
+    titles = ("Agreement with people against cost", "Position bias", "Gain over rubric-free")
+    assert named == [f"{title} (synthetic)" for title in titles]
 
 
 def test_a_notebook_takes_the_answers_another_one_paid_for(execute):
@@ -298,7 +324,7 @@ def test_it_has_one_parameters_cell_with_a_type_and_a_comment_for_each(notebook)
     assert all(isinstance(statement, ast.AnnAssign) and statement.value for statement in statements)
     known = papermill.inspect_notebook(str(notebook))
     assert len(known) == len(statements)
-    assert {"outputs", "base_url", "model", "max_calls", "seeds"} <= set(known)
+    assert {"outputs", "base_url", "model", "max_calls", "test"} <= set(known)
     for name, parameter in known.items():
         assert parameter["inferred_type_name"] in ("str", "int", "float", "bool"), name
         assert parameter["help"], name

@@ -1,12 +1,12 @@
 """Running a judge over a dataset: every comparison in both orders, each verdict on disk as it arrives."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.evaluation.judging import judge_all
-from workbench.evaluation.record import VerdictRecord, read_verdicts
+from workbench.evaluation.record import VerdictRecord, last_verdicts, read_verdicts
 from workbench.evaluation.results import Results, summarise
 from workbench.judges.rubric_source import RubricSource, apart
 from workbench.judges.verdict import Judge
@@ -58,14 +58,9 @@ class Evaluation:
             + (f" · {self.without_rubric} pairs judged without a rubric" if self.without_rubric else "")
         )
 
-    def verdicts_of(self, pair_ids: Iterable[str]) -> dict[str, list[VerdictRecord]]:
-        """The verdicts on a few pairs, by pair id, the last one of each order and sample."""
-        wanted = set(pair_ids)
-        latest = {r.key: r for r in read_verdicts(self.path / "verdicts.jsonl") if r.pair_id in wanted}
-        grouped: dict[str, list[VerdictRecord]] = {}
-        for record in latest.values():
-            grouped.setdefault(record.pair_id, []).append(record)
-        return grouped
+    def records(self) -> list[VerdictRecord]:
+        """Its verdicts."""
+        return last_verdicts(self.path / "verdicts.jsonl")
 
 
 async def evaluate(

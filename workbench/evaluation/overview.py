@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.evaluation.compare import RunComparison, compare_run_folders
 from workbench.evaluation.evaluate import RUBRIC_FILE
-from workbench.evaluation.record import VerdictRecord, read_verdicts
+from workbench.evaluation.record import VerdictRecord, last_verdicts
 from workbench.evaluation.statistics import Estimate
 from workbench.rubrics.files import load_rubric
 from workbench.rubrics.rubric import Rubric
@@ -48,8 +48,8 @@ class EvaluatedRun:
         return _estimate(self.numbers["position_bias"])
 
     def records(self) -> list[VerdictRecord]:
-        """Its verdicts, the last of each order and sample."""
-        return list({record.key: record for record in read_verdicts(self.path / "verdicts.jsonl")}.values())
+        """Its verdicts."""
+        return last_verdicts(self.path / "verdicts.jsonl")
 
     def tokens_per_pair(self, cache: Path) -> float | None:
         """Tokens in and out that one pair takes in both orders, whoever paid for them: what the cache holds of the
@@ -78,7 +78,6 @@ class EvaluatedRun:
             "consistent": shown(_estimate(self.numbers["consistency"])),
             "invalid, error": f"{outcomes['invalid']}, {outcomes['error']}",
             "model": self.manifest.inputs["judge"].get("model", ""),
-            "date": self.manifest.start[:10],
         }
 
 
@@ -103,16 +102,16 @@ def against_first(runs: Sequence[EvaluatedRun]) -> dict[str, RunComparison]:
 
 
 def shown(estimate: Estimate, *, signed: bool = False) -> str:
-    """`72.0% [65.1%, 78.0%]`; a dash for a number nobody could measure.
+    """`72.0% [65.1%, 78.0%]`, its spaces such that no line breaks there; a dash for a number nobody could measure.
 
-    >>> shown(Estimate(0.72, (0.651, 0.78), 200)), shown(Estimate(None, None, 0))
-    ('72.0% [65.1%, 78.0%]', '-')
+    >>> shown(Estimate(0.72, (0.651, 0.78), 200)).split(), shown(Estimate(None, None, 0))
+    (['72.0%', '[65.1%,', '78.0%]'], '-')
     """
     if estimate.value is None or estimate.ci95 is None:
         return "-"
     sign = "+" if signed else ""
     low, high = estimate.ci95
-    return f"{estimate.value:{sign}.1%} [{low:{sign}.1%}, {high:{sign}.1%}]"
+    return f"{estimate.value:{sign}.1%}\u00a0[{low:{sign}.1%},\u00a0{high:{sign}.1%}]"
 
 
 def _read(folder: Path) -> EvaluatedRun:

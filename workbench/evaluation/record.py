@@ -109,6 +109,11 @@ def read_verdicts(path: str | os.PathLike[str]) -> Iterator[VerdictRecord]:
     return read_lines(path, VerdictRecord.from_line, "a verdict")
 
 
+def last_verdicts(path: str | os.PathLike[str]) -> list[VerdictRecord]:
+    """What a log says in the end: of several lines with one `record.key` the last."""
+    return list({record.key: record for record in read_verdicts(path)}.values())
+
+
 def last_outcomes(path: str | os.PathLike[str]) -> dict[tuple[str, Order, int], str]:
     """The outcome of every verdict a log holds, by `record.key`; empty for a log that does not exist yet."""
     if not os.path.exists(path):
