@@ -22,7 +22,10 @@ const FILTERS = [
   ["noted", "with a note", (row) => row.noted],
 ];
 
-// Tags as choices, `name = value`, the commonest first; a tag that is nearly an id is no choice.
+const OF_BASELINE = new Set(["flipped", "fixed", "broken"]);
+const OF_JUDGES = new Set(["wrong", "inconsistent", "failed"]);
+
+// Tags as choices, `name = value`, the commonest first, as far as a list can be read.
 const MOST_TAGS = 200;
 function tagChoices(rows) {
   const counts = new Map();

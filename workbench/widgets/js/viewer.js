@@ -3,7 +3,8 @@
 // panes.js, strip.js, verdicts.js, filters.js and layout.js, which stand before it in one module. What it shows comes
 // from the host:
 //
-//   about        { judges: [name], author, writable, problem, baseline, synthetic }; `problem` says why it is not writable
+//   about        { judges: [name], author, writable, problem, baseline, synthetic, first }; `problem` says why it is not
+//                writable, `first` is the id to begin with, which is shown before the index is asked for
 //   index()      -> [row]   (`index_row` of pair_views.py)
 //   pair(id)     -> view    (`pair_view`)
 //   image(key, "thumb" | "full") -> URL; the viewer revokes blob: URLs when it no longer shows them
@@ -22,9 +23,10 @@ function mountViewer(root, host) {
   let at = -1;
   let view = null;
   let turn = 0; // counts pairs opened, so that what arrives late for an earlier one is dropped
-  let found = null; // ids that a search found
+  let filtered = 0;
   let saving = 0;
   let queue = Promise.resolve();
+  let pictured = null; // resolves once the candidates are on the screen
   let swapped = false;
   let difference = -1;
   let blind = false;
@@ -37,6 +39,7 @@ function mountViewer(root, host) {
   parts.panes.append(panes.node);
   parts.strip.append(strip.node);
 
+  const choices = FILTERS.filter(([name]) => (about.baseline || !OF_BASELINE.has(name)) && (about.judges.length || !OF_JUDGES.has(name)));
   const row = () => list[at];
   const hidden = () => blind && !row()?.mine;
 
@@ -53,21 +56,38 @@ function mountViewer(root, host) {
   async function load(id) {
     rows = await host.index();
     layout.fillTags(tagChoices(rows));
-    await filter(id);
+    await filter(id ?? rows[0]?.id);
+  }
+
+  // The index of a large dataset takes longer than a pair, so that comes first.
+  async function begin() {
+    if (about.first) {
+      list = [{ id: about.first, name: "", prompt: "", tags: {}, images: [], marks: {}, said: {}, people: [] }];
+      await show(0);
+      await pictured;
+    }
+    await load(about.first);
   }
 
   async function filter(id = row()?.id) {
     const [judge, tag] = [controls.judge.value, controls.tag.value];
     const [, , test] = FILTERS.find(([name]) => name === controls.filter.value);
     const text = controls.search.value.trim();
-    found = text && host.search ? new Set(await host.search(text)) : null;
+    const mine = (filtered += 1);
+    const found = text && host.search ? new Set(await host.search(text)) : null;
+    if (mine !== filtered) return; // a later filter overtook the search
     const lower = text.toLowerCase();
     const has = (each) => !text || (found ? found.has(each.id) : rowHasText(each, lower));
     list = rows.filter((each) => test(each, judge) && (!tag || hasTag(each, tag)) && has(each));
-    layout.fillFilters(FILTERS.map(([name, label, own]) => [name, label, rows.reduce((n, each) => n + (own(each, judge) ? 1 : 0), 0)]), !about.baseline);
+    layout.fillFilters(choices.map(([name, label, own]) => [name, label, rows.reduce((n, each) => n + (own(each, judge) ? 1 : 0), 0)]));
     strip.show(list);
     const position = list.findIndex((each) => each.id === id);
-    await show(Math.max(0, position), { again: true });
+    if (!list.length) return nothing();
+    if (position < 0 || view?.id !== id) return show(Math.max(0, position), { again: true });
+    at = position;
+    layout.counted(at, list.length, rows.length);
+    strip.select(at);
+    return reveal();
   }
 
   async function show(position, { again = false } = {}) {
@@ -129,7 +149,7 @@ function mountViewer(root, host) {
     view.images.forEach((_, index) => panes.add(index, `candidate ${letter(index)}`));
     arrange();
     if (view.source) panes.load("source", host.image(view.source, "full"), stale);
-    view.images.forEach((key, index) => panes.load(index, host.image(key, "full"), stale));
+    pictured = Promise.all(view.images.map((key, index) => panes.load(index, host.image(key, "full"), stale)));
     reveal();
     layout.said("");
     layout.problem("");
@@ -233,10 +253,10 @@ function mountViewer(root, host) {
       strip.redraw();
       if (view?.id === news.id && !saving) host.pair(news.id).then((fresh) => view?.id === fresh.id && ((view = fresh), reveal()));
     },
-    open: (id) => open(id),
+    open: (id) => ready.then(() => open(id)),
     changed: (id) => load(id).catch((error) => layout.problem(error.message)),
   });
-  const ready = load(about.start).catch((error) => layout.problem(error.message));
+  const ready = begin().catch((error) => layout.problem(error.message));
   return {
     ready,
     open: async (id) => (await ready, open(id)),
