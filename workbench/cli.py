@@ -6,6 +6,7 @@ import sys
 import typer
 
 import workbench
+from workbench.commands.annotations import annotations_agreement, annotations_merge, annotations_seeds
 from workbench.commands.audit import audit
 from workbench.commands.endpoint import cache_merge, doctor
 from workbench.commands.evaluate import evaluate
@@ -14,24 +15,30 @@ from workbench.commands.pairs import data_check, plan
 from workbench.commands.rubrics import lint, weigh
 from workbench.commands.runs import run, runs_compare, runs_list
 from workbench.commands.shapes import serve_shapes, shapes_make
+from workbench.commands.share import share
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=workbench.__doc__)
 serve = typer.Typer(no_args_is_help=True, help="Start an OpenAI-compatible server on loopback.")
 shapes = typer.Typer(no_args_is_help=True, help="The embedded world of coloured shapes.")
 runs = typer.Typer(no_args_is_help=True, help="Run folders.")
+annotations = typer.Typer(no_args_is_help=True, help="What people said about pairs.")
 data = typer.Typer(no_args_is_help=True, help="Datasets.")
 cache = typer.Typer(no_args_is_help=True, help="The response cache.")
 
-for command in (doctor, plan, induce, lint, weigh, evaluate, audit):
+for command in (doctor, plan, induce, lint, weigh, evaluate, audit, share):
     app.command()(command)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
 serve.command("shapes")(serve_shapes)
 shapes.command("make")(shapes_make)
 runs.command("list")(runs_list)
 runs.command("compare")(runs_compare)
+annotations.command("merge")(annotations_merge)
+annotations.command("agreement")(annotations_agreement)
+annotations.command("seeds")(annotations_seeds)
 data.command("check")(data_check)
 cache.command("merge")(cache_merge)
-for name, group in (("serve", serve), ("shapes", shapes), ("runs", runs), ("data", data), ("cache", cache)):
+groups = {"serve": serve, "shapes": shapes, "runs": runs, "annotations": annotations, "data": data, "cache": cache}
+for name, group in groups.items():
     app.add_typer(group, name=name)
 
 
