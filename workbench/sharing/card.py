@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.evaluation.results import Results
 from workbench.rubrics.diff import diff
-from workbench.sharing.narrative import Block
+from workbench.rubrics.rubric import Rubric
 from workbench.sharing.subject import Subject
 from workbench.widgets.foreign import displayable, foreign_html
 from workbench.widgets.rubric_tree import diff_html, rubric_html
@@ -19,6 +19,8 @@ _HOW = {
     "audit": "an audit of a rubric",
 }
 _SHORT = 12
+BIAS = "position bias"
+_UNITS = {BIAS: f"{BIAS}, points"}
 
 
 def facts(subject: Subject) -> list[tuple[str, str]]:
@@ -40,7 +42,7 @@ def results_html(subject: Subject) -> str:
     head = "".join(f'<th scope="col">{foreign_html(judged.name, 80)}</th>' for judged, _ in shown)
     names = [name for name, _ in shown[0][1].rows()]
     lines = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>{"".join(_cell(results, name) for _, results in shown)}</tr>'
+        f'<tr><th scope="row">{_UNITS.get(name, name)}</th>{"".join(_cell(results, name) for _, results in shown)}</tr>'
         for name in names
     )
     lines += _row("verdicts", [_outcomes(results) for _, results in shown])
@@ -50,15 +52,23 @@ def results_html(subject: Subject) -> str:
     return f'{sentence}<div class="wide"><table class="numbers">{head}<tbody>{lines}</tbody></table></div>'
 
 
-def rubric_block(subject: Subject) -> Block | None:
-    """The rubric as a tree, and what changed in it."""
-    if subject.rubric is None:
-        return None
-    html = rubric_html(subject.rubric, findings=False)
-    if subject.before and subject.before.hash != subject.rubric.hash:
-        found = diff(subject.before, subject.rubric)
-        html += f"<h3>What changed from {foreign_html(subject.before.name, 120)}</h3>{diff_html(found)}"
-    return Block("rubric", html)
+def rubrics_html(subject: Subject) -> str:
+    """The rubrics as trees, folded where they are several, and what changed in the one in question."""
+    html = _changed(subject.before, subject.rubric) if subject.before and subject.rubric else ""
+    rubrics = subject.rubrics
+    if len(rubrics) < 2:
+        return "".join(rubric_html(each, findings=False) for each in rubrics) + html
+    folded = [
+        f"<details><summary>{foreign_html(each.name, 120)}</summary>{rubric_html(each, findings=False)}</details>"
+        for each in rubrics
+    ]
+    return "".join(folded) + html
+
+
+def _changed(before: Rubric, after: Rubric) -> str:
+    if before.hash == after.hash:
+        return ""
+    return f"<h3>What changed from {foreign_html(before.name, 120)}</h3>{diff_html(diff(before, after))}"
 
 
 def _facts(subject: Subject) -> Iterator[tuple[str, str]]:
@@ -70,7 +80,7 @@ def _facts(subject: Subject) -> Iterator[tuple[str, str]]:
     yield "state", "" if subject.state == "finished" else f"{subject.state}: what is here is not all"
     yield from _dataset(subject)
     yield "judges", ", ".join(each.name for each in subject.judged)
-    yield "rubric", f"{subject.rubric.name} ({subject.rubric.hash[:_SHORT]})" if subject.rubric else "none"
+    yield "rubric", ", ".join(f"{each.name} ({each.hash[:_SHORT]})" for each in subject.rubrics) or "none"
     yield "model", _joined(_models(each) for each in (*judged, manifest))
     yield "server", _joined([str(each.facts.get("server_version") or "version unknown")] for each in judged)
     yield "sampling", _joined(_sampling(each) for each in judged)
@@ -163,9 +173,9 @@ def _cell(results: Results, name: str) -> str:
     estimate = dict(results.rows()).get(name)
     if estimate is None or estimate.value is None or estimate.ci95 is None:
         return "<td>-</td>"
-    number = "{:+.1%}" if name == "position bias" else "{:.1%}"
-    low, high = (number.format(each) for each in estimate.ci95)
-    return f"<td><b>{number.format(estimate.value)}</b> <small>{low} to {high}, n = {estimate.n:,}</small></td>"
+    number = "{:+.1f}" if name == BIAS else "{:.1f}%"
+    value, low, high = (number.format(100 * each) for each in (estimate.value, *estimate.ci95))
+    return f"<td><b>{value}</b> <small>{low} to {high}, n&nbsp;=&nbsp;{estimate.n:,}</small></td>"
 
 
 def _outcomes(results: Results) -> str:

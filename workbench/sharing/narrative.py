@@ -1,8 +1,13 @@
 """What a page tells, in order: words, tables and figures, each with the place it came from."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import unescape
 from typing import Any
+
+_TOP = 16
+"""Pixels over a figure without a title."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,13 +15,14 @@ class Block:
     """A piece of a narrative.
 
     - `place`: where it comes from, for messages: `cell 3 of the notebook`. - `html`: fit for a page already.
-    - `figure`: a plotly figure's JSON; `html` is then its numbers as text.
+    - `figure`: a plotly figure's JSON; `html` is then its numbers as text, `title` stands over it.
     - `hidden`: words of a picture that is drawn from text, which a search of `html` would not see.
     """
 
     place: str
     html: str
     figure: Mapping[str, Any] | None = None
+    title: str = ""
     hidden: str = ""
 
 
@@ -27,3 +33,17 @@ class Narrative:
     title: str
     question: str
     blocks: tuple[Block, ...]
+
+
+def figure_block(place: str, numbers: str, figure: Mapping[str, Any]) -> Block:
+    """A figure whose title becomes text of the page, where it wraps and is a caption; nothing else in it is changed."""
+    layout = dict(figure.get("layout") or {})
+    meta, title, margin = layout.get("meta"), layout.pop("title", None), layout.get("margin")
+    told = title.get("text") if isinstance(title, Mapping) else title
+    said = meta.get("title") if isinstance(meta, Mapping) else None
+    top = margin.get("t") if isinstance(margin, Mapping) else None
+    if told and isinstance(top, int | float) and isinstance(layout.get("height"), int | float):
+        layout["height"] -= top - _TOP
+        layout["margin"] = {**layout["margin"], "t": _TOP}
+    words = str(said or unescape(re.sub(r"<[^>]*>", " ", str(told or ""))))
+    return Block(place, numbers, {"data": figure["data"], "layout": layout}, title=" ".join(words.split()))

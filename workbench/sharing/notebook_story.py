@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.sharing.markup import clean_html, clean_picture, markdown_html, preformatted
-from workbench.sharing.narrative import Block, Narrative
+from workbench.sharing.narrative import Block, Narrative, figure_block
 from workbench.widgets.foreign import displayable, foreign_html
 
 PLOTLY = "application/vnd.plotly.v1+json"
@@ -92,7 +92,7 @@ def _data_block(data: Mapping[str, Any], place: str) -> Block | None:
     figure = data.get(PLOTLY)
     if isinstance(figure, dict) and isinstance(figure.get("data"), list):
         numbers = clean_html(_joined(data.get("text/html"))) or preformatted(_joined(data.get("text/plain")))
-        return Block(place, numbers, {"data": figure["data"], "layout": figure.get("layout") or {}})
+        return figure_block(place, numbers, figure)
     if html := clean_html(_joined(data.get("text/html"))).strip():
         return Block(place, f'<div class="output">{html}</div>')
     for kind in _PICTURES:

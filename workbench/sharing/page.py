@@ -13,9 +13,9 @@ from typing import Any
 
 from workbench.figure_theme import theme
 from workbench.runs.manifest import now
-from workbench.sharing.card import card_html, facts, results_html, rubric_block
+from workbench.sharing.card import card_html, facts, results_html, rubrics_html
 from workbench.sharing.markup import plain_text
-from workbench.sharing.narrative import Narrative
+from workbench.sharing.narrative import Block, Narrative
 from workbench.sharing.previews import Previews
 from workbench.sharing.secrets import Text, texts_of
 from workbench.sharing.subject import Subject
@@ -26,6 +26,14 @@ from workbench.widgets.pair_viewer import VIEWER_SCRIPTS, VIEWER_STYLES
 
 OWN_SCRIPTS = ("comments.js", "figures.js", "page.js")
 STATIC_PAIRS = 6
+_RUBRIC = ("The rubric", "The rubrics")
+_CONTENTS = {
+    "results": "Results",
+    "card": "What was run",
+    "rubric": "Rubric",
+    "narrative": "Narrative",
+    "pairs": "Pairs",
+}
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
@@ -53,7 +61,12 @@ def make_page(subject: Subject, narrative: Narrative, viewer: Mapping[str, Any],
     scripts = [_own_script(), *([_plotly()] if figures else [])]
     data = {"figures": figures, "themes": {"light": theme(False), "dark": theme(True)}}
     pictures = "".join(_pictures(previews)) if viewer else ""
-    rubric = rubric_block(subject)
+    sections = {
+        "results": _section("results", "Results", results_html(subject)),
+        "rubric": _section("rubric", _RUBRIC[len(subject.rubrics) > 1], rubrics_html(subject)),
+        "narrative": _section("narrative", "The notebook" if subject.notebook else "", _narrative(narrative)),
+        "pairs": _pairs(subject) if viewer else "",
+    }
     parts = {
         "policy": _policy(scripts),
         "title": escape(narrative.title),
@@ -63,10 +76,8 @@ def make_page(subject: Subject, narrative: Narrative, viewer: Mapping[str, Any],
         "question": f'<p class="question">{foreign_html(narrative.question, 2000)}</p>' if narrative.question else "",
         "notes": "".join(f'<p class="note">{foreign_html(note)}</p>' for note in _notes(subject)),
         "card": card_html(subject),
-        "results": _section("results", "Results", results_html(subject)),
-        "rubric": _section("rubric", "The rubric", rubric.html if rubric else ""),
-        "narrative": _section("narrative", "", _narrative(narrative)),
-        "pairs": _pairs(subject) if viewer else "",
+        "contents": _contents([*(name for name, html in sections.items() if html), "card"]),
+        **sections,
         "made": f"Written by workbench share on {now()[:10]}. It opens without network, and sends nothing.",
         "data": _json("page-data", data) + (_json("page-pairs", viewer) if viewer else ""),
         "pictures": pictures,
@@ -88,8 +99,7 @@ def _texts(subject: Subject, narrative: Narrative, viewer: Mapping[str, Any]) ->
     yield from (Text(f"card, {name}", text) for name, text in facts(subject))
     yield from (Text("note", note) for note in _notes(subject))
     yield Text("results", plain_text(results_html(subject)))
-    if rubric := rubric_block(subject):
-        yield Text(rubric.place, plain_text(rubric.html))
+    yield Text("rubric", plain_text(rubrics_html(subject)))
     for block in narrative.blocks:
         yield Text(block.place, f"{plain_text(block.html)}\n{block.hidden}")
         if block.figure:
@@ -98,6 +108,11 @@ def _texts(subject: Subject, narrative: Narrative, viewer: Mapping[str, Any]) ->
         yield from texts_of(f"pair {pair_id!r:.80}", view)
     yield from texts_of("viewer", viewer.get("about", {}))
     yield from texts_of("viewer, pictures", viewer.get("problems", {}))
+
+
+def _contents(there: Sequence[str]) -> str:
+    links = [f'<a href="#{name}">{text}</a>' for name, text in _CONTENTS.items() if name in there]
+    return f'<nav aria-label="contents">{" ".join(links)}</nav>'
 
 
 def _section(name: str, heading: str, html: str) -> str:
@@ -120,20 +135,20 @@ def _notes(subject: Subject) -> list[str]:
 
 
 def _narrative(narrative: Narrative) -> str:
-    drawn = 0
-    pieces = []
-    for block in narrative.blocks:
-        if block.figure is None:
-            pieces.append(block.html)
-            continue
-        height = block.figure.get("layout", {}).get("height")
-        room = f' style="min-height:{int(height)}px"' if isinstance(height, int | float) and 0 < height < 5000 else ""
-        pieces.append(
-            f'<figure class="plot"><div class="plot-box" data-figure="{drawn}"{room}></div>'
-            f"<details><summary>its numbers as a table</summary>{block.html}</details></figure>"
-        )
-        drawn += 1
-    return "".join(pieces)
+    figures = iter(range(len(narrative.blocks)))
+    return "".join(_plot(block, next(figures)) if block.figure else block.html for block in narrative.blocks)
+
+
+def _plot(block: Block, number: int) -> str:
+    """Room for a figure, its title, and its numbers for those who cannot see it."""
+    layout = (block.figure or {}).get("layout", {})
+    height = layout.get("height")
+    room = f' style="min-height:{int(height)}px"' if isinstance(height, int | float) and 0 < height < 5000 else ""
+    caption = f"<figcaption>{foreign_html(block.title, 300)}</figcaption>" if block.title else ""
+    return (
+        f'<figure class="plot">{caption}<div class="plot-box" data-figure="{number}"{room}></div>'
+        f"<details><summary>its numbers as a table</summary>{block.html}</details></figure>"
+    )
 
 
 def _pairs(subject: Subject) -> str:

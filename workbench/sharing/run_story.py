@@ -8,7 +8,7 @@ from urllib.parse import quote
 from workbench.evaluation.compare import RunComparison
 from workbench.evaluation.results import Results
 from workbench.evaluation.statistics import Estimate
-from workbench.sharing.narrative import Block, Narrative
+from workbench.sharing.narrative import Block, Narrative, figure_block
 from workbench.sharing.subject import Judged, Subject
 from workbench.widgets.foreign import displayable, foreign_html
 
@@ -66,7 +66,7 @@ def _evaluation_blocks(subject: Subject, own: Judged) -> Iterator[Block]:
         yield Block("results", "<p>No numbers yet: the run has no results.</p>")
         return
     if own.results:
-        yield Block("results", _in_words(own.results))
+        yield Block("results", f"<h2>In words</h2>{_in_words(own.results)}")
     if subject.comparison:
         yield from _comparison_blocks(subject.comparison, synthetic)
     accuracy = {displayable(name, 60): results.accuracy for name, results in shown.items()}
@@ -114,7 +114,7 @@ def _points(estimate: Estimate) -> str:
 def _comparison_blocks(comparison: RunComparison, synthetic: bool) -> Iterator[Block]:
     from workbench import plots
 
-    yield Block("comparison", f"<h2>What changed</h2><p>{escape(comparison.sentence)}</p>")
+    yield Block("comparison", "<h2>What changed</h2>")
     named = {name.replace("_", " "): each for name, each in comparison.differences.items()}
     yield _figure(
         "figure of differences",
@@ -140,21 +140,33 @@ def _induction(subject: Subject) -> Narrative:
     blocks = []
     if evidence := manifest.facts.get("evidence"):
         blocks.append(Block("evidence", f"<h2>Does it help?</h2><p>{foreign_html(str(evidence))}</p>"))
-    counts = {**manifest.counts}
-    if counts:
-        rows = "".join(
-            f"<tr><th scope='row'>{foreign_html(key.replace('_', ' '))}</th><td>{value:,}</td></tr>"
-            for key, value in counts.items()
-        )
+    if origins := _origins(subject):
+        blocks.append(Block("origins", f"<h2>Where the criteria come from</h2><ul>{origins}</ul>"))
+    rows = "".join(
+        f'<tr><th scope="row">{foreign_html(key.replace("_", " "))}</th><td>{value:,}</td></tr>'
+        for key, value in manifest.counts.items()
+    )
+    if rows:
         blocks.append(Block("counts", f"<h2>What it took</h2><table>{rows}</table>"))
     question = f"What do the preferences in {_dataset_name(subject)} come down to, as criteria a judge can use?"
     return Narrative(f"The rubric {name}", question, tuple(blocks))
 
 
+def _origins(subject: Subject) -> str:
+    """The seed pairs each criterion came from, as far as they are in the page."""
+    known = {each.id for each in subject.dataset.comparisons}
+    lines = []
+    for criterion in subject.rubric.enabled_criteria() if subject.rubric else ():
+        sources = [source.strip() for source in (criterion.source or "").split(",")]
+        if links := ", ".join(pair_link(source) for source in sources if source in known):
+            lines.append(f'<li>{foreign_html(criterion.text, 300)}<br><span class="faint">{links}</span></li>')
+    return "".join(lines)
+
+
 def _audit(subject: Subject) -> Narrative:
     audit = subject.audit or {}
     name = displayable(str(audit.get("rubric") or (subject.rubric.name if subject.rubric else "")), _SHORT)
-    blocks = [Block("audit", _audit_table(audit["rows"]))] if audit else []
+    blocks = [Block("audit", f"<h2>What was measured</h2>{_audit_table(audit['rows'])}")] if audit else []
     if not audit or not audit.get("complete"):
         blocks.append(Block("audit", "<p>The audit is not complete.</p>"))
     blocks += [Block("audit, note", f"<p>{foreign_html(str(note))}</p>") for note in audit.get("notes", ())]
@@ -171,7 +183,7 @@ def _audit_table(rows: Sequence[Mapping[str, Any]]) -> str:
         row = Row(**{**stored, "ci95": tuple(bounds) if bounds else None})
         if row.section != section:
             section = row.section
-            lines.append(f'<tr><th colspan="4" scope="rowgroup">{foreign_html(section)}</th></tr>')
+            lines.append(f'<tr><th class="group" colspan="4" scope="rowgroup">{foreign_html(section)}</th></tr>')
         lines.append(
             f"<tr><td>{foreign_html(row.measure)}<br><small>{foreign_html(row.meaning)}</small></td>"
             f"<td>{escape(row.shown())}</td><td>{row.n:,}</td><td>{foreign_html(row.word)}</td></tr>"
@@ -196,4 +208,4 @@ def _figure(place: str, figure: "Figure") -> Block:
     figure.update_layout(template={"layout": dict(LAYOUT)})
     drawn = follow_page(json.loads(pio.to_json(figure)))
     alternative = Alternative.of(drawn)
-    return Block(place, alternative.to_html() if alternative else "", drawn)
+    return figure_block(place, alternative.to_html() if alternative else "", drawn)

@@ -79,6 +79,12 @@ class Subject:
         return self.judged[-1] if self.manifest.kind == "evaluate" and self.judged else None
 
     @property
+    def rubrics(self) -> list[Rubric]:
+        """The rubric in question, then those of the other judges, each once."""
+        every = [self.rubric, *(each.rubric for each in self.judged)]
+        return list({each.hash: each for each in reversed(every) if each}.values())[::-1]
+
+    @property
     def synthetic(self) -> bool:
         """Whether any model here is of the embedded world."""
         manifests = [self.manifest, *(each.manifest for each in self.judged)]
@@ -101,6 +107,8 @@ def read_subject(run: Path, *, against: Path | None = None, pairs: Path | None =
     was judged, and an `against` on other pairs.
     """
     manifest = read_manifest(run)
+    if against and against.resolve() == run.resolve():
+        raise ValueError(f"--against {against} is the run itself: name the run it is compared with")
     notes: tuple[str, ...] = ()
     judged: list[Judged] = []
     if manifest.kind == "evaluate":
