@@ -135,7 +135,7 @@ class PairViewer(KernelWidget):
             "problem": displayable(self._problem, 2000),
             "baseline": self._baseline,
             "synthetic": self._synthetic(),
-            "first": self._start or next((pair.id for pair in self._shown()), None),
+            "start": self._start or next((pair.id for pair in self._shown()), None),
         }
 
     def on_index(self) -> list[dict[str, Any]]:

@@ -58,7 +58,7 @@ function exchangeOf(key, which, host) {
     body.append("looking it up …");
     try {
       const exchange = await host.exchange(key);
-      body.replaceChildren(...(exchange ? exchangeParts(exchange) : ["not stored: the answer is not in this response cache"]));
+      body.replaceChildren(...(exchange ? exchangeParts(exchange) : ["not stored here"]));
     } catch (error) {
       body.replaceChildren(element("span", { class: "wb-warn" }, foreign(error.message)));
     }

@@ -3,8 +3,8 @@
 // panes.js, strip.js, verdicts.js, filters.js and layout.js, which stand before it in one module. What it shows comes
 // from the host:
 //
-//   about        { judges: [name], author, writable, problem, baseline, synthetic, first }; `problem` says why it is not
-//                writable, `first` is the id to begin with, which is shown before the index is asked for
+//   about        { judges: [name], author, writable, problem, baseline, synthetic, start }; `problem` says why it is not
+//                writable, `start` an id to begin with or null; that pair is shown before the index is asked for
 //   index()      -> [row]   (`index_row` of pair_views.py)
 //   pair(id)     -> view    (`pair_view`)
 //   image(key, "thumb" | "full") -> URL; the viewer revokes blob: URLs when it no longer shows them
@@ -61,12 +61,13 @@ function mountViewer(root, host) {
 
   // The index of a large dataset takes longer than a pair, so that comes first.
   async function begin() {
-    if (about.first) {
-      list = [{ id: about.first, name: "", prompt: "", tags: {}, images: [], marks: {}, said: {}, people: [] }];
+    if (about.start) {
+      list = [{ id: about.start, name: "", prompt: "", tags: {}, images: [], marks: {}, said: {}, people: [] }];
       await show(0);
       await pictured;
     }
-    await load(about.first);
+    await load(about.start);
+    if (about.start && view?.id !== about.start) layout.problem("The pair asked for is not among those shown.");
   }
 
   async function filter(id = row()?.id) {
