@@ -1,4 +1,4 @@
-"""Following a rubric: only what is new is sent, the newest version wins, and whatever goes wrong can be gone on from."""
+"""Following a rubric: only what is new is sent, the newest version wins, and any failure can be gone on from."""
 
 import asyncio
 import time
@@ -119,7 +119,7 @@ async def test_the_newest_version_wins_and_what_it_overtakes_stays_cached(tmp_pa
         return answer(verdict(request), delay_s=0.05)
 
     with FaultyServer(slow) as server:
-        async with following(server, tmp_path / "c.sqlite", n=10, concurrency=4) as rejudging:
+        async with following(server, tmp_path / "c.sqlite", n=10, concurrency=4, most_calls=100) as rejudging:
             rejudging.judge()
             await until(lambda: len(server.requests) >= 4)
             rejudging.automate(True)
@@ -142,7 +142,7 @@ async def test_cancelling_sends_nothing_more_and_keeps_what_came(tmp_path: Path)
     with FaultyServer(stuck) as server:
         cache = tmp_path / "c.sqlite"
         async with following(server, cache, n=10, concurrency=4) as rejudging:
-            rejudging.client = replaced_backoff(rejudging.client, 30.0)  # retries would wait half a minute
+            await exchange(rejudging, backoff_s=30.0)  # retries would wait half a minute
             rejudging.judge()
             await until(lambda: len(server.requests) >= 10)
             started = time.monotonic()
@@ -182,7 +182,7 @@ async def test_a_lost_endpoint_leaves_part_of_the_results_and_judging_again_asks
             await asyncio.sleep(0.04)
             await settled(rejudging)
             asked = len(server.requests)
-            rejudging.client = moved(rejudging.client, "http://127.0.0.1:9/v1")
+            await exchange(rejudging, "http://127.0.0.1:9/v1")
             await rejudging.judge()
             state = rejudging.state
             assert "cannot be reached" in state.problem
@@ -191,7 +191,7 @@ async def test_a_lost_endpoint_leaves_part_of_the_results_and_judging_again_asks
             assert (len(state.current.records), state.current.wanted) == (6, 12)
             assert state.outlook is not None
             assert state.outlook.calls == 6
-            rejudging.client = moved(rejudging.client, url)
+            await exchange(rejudging, url)
             await rejudging.judge()
             assert rejudging.state.problem == ""
             assert rejudging.state.current.whole
@@ -304,10 +304,9 @@ async def test_a_bug_is_shown_instead_of_a_panel_that_works_for_ever(
     assert "Traceback" in capsys.readouterr().err
 
 
-def moved(client: VlmClient, url: str) -> VlmClient:
-    """The same client for another address: a server that is gone, or back."""
-    return VlmClient(Endpoint(url, client.endpoint.model), limits=client.limits, cache=client.cache.path)
-
-
-def replaced_backoff(client: VlmClient, seconds: float) -> VlmClient:
-    return VlmClient(client.endpoint, limits=replace(client.limits, backoff_s=seconds), cache=client.cache.path)
+async def exchange(rejudging: Rejudging, url: str = "", **limits: float) -> None:
+    """The same client for another address, as of a server that is gone or back, or with other limits."""
+    old = rejudging.client
+    await old.close()
+    endpoint = Endpoint(url or old.endpoint.base_url, old.endpoint.model)
+    rejudging.client = VlmClient(endpoint, limits=replace(old.limits, **limits), cache=old.cache.path)
