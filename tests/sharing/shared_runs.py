@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -67,4 +68,5 @@ def write_pairs(folder: Path, n: int = 6, *, side: int = 64, **changes: Any) -> 
 def make_run(pairs: Path, out: Path, judge: ScriptedJudge | None = None, rubric: Rubric | None = None) -> Path:
     """The run folder of an evaluation."""
     work = evaluate(load(pairs), judge or ScriptedJudge(), dataset=pairs, rubric=rubric, out=out)
-    return asyncio.run(work).path
+    with ThreadPoolExecutor(1) as thread:  # Playwright has a loop in this one
+        return thread.submit(asyncio.run, work).result().path

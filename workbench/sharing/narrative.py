@@ -36,7 +36,7 @@ class Narrative:
 
 
 def figure_block(place: str, numbers: str, figure: Mapping[str, Any]) -> Block:
-    """A figure whose title becomes text of the page, where it wraps and is a caption; nothing else in it is changed."""
+    """A figure without what it would fetch; its title becomes a caption of the page, where it wraps."""
     layout = dict(figure.get("layout") or {})
     meta, title, margin = layout.get("meta"), layout.pop("title", None), layout.get("margin")
     told = title.get("text") if isinstance(title, Mapping) else title
@@ -46,4 +46,15 @@ def figure_block(place: str, numbers: str, figure: Mapping[str, Any]) -> Block:
         layout["height"] -= top - _TOP
         layout["margin"] = {**layout["margin"], "t": _TOP}
     words = str(said or unescape(re.sub(r"<[^>]*>", " ", str(told or ""))))
-    return Block(place, numbers, {"data": figure["data"], "layout": layout}, title=" ".join(words.split()))
+    drawn = _local({"data": figure["data"], "layout": layout})
+    return Block(place, numbers, drawn, title=" ".join(words.split()))
+
+
+def _local(part: Any) -> Any:
+    """A part of a figure without pictures it would fetch."""
+    if isinstance(part, list):
+        return [_local(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    remote = isinstance(part.get("source"), str) and not part["source"].startswith("data:image/")
+    return {name: _local(value) for name, value in part.items() if not (remote and name == "source")}
