@@ -67,7 +67,7 @@ class RubricSession:
 
     def __init__(self, rubric: Rubric, path: Path | None, author: str) -> None:
         self.author = author
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a change may look at the session it is applied to
         self._writing = threading.Lock()
         self._path = path
         self._known = file_hash(path) if path else None

@@ -134,9 +134,9 @@ class RubricEditor(KernelWidget):
 
     def on_add(self, revision: int, text: str, theme: int, after: str | None) -> dict[str, Any]:
         """A new criterion behind another one, or at the end of a theme."""
-        taken = self._session.taken
 
         def change(rubric: Rubric) -> Edited:
+            taken = self._session.taken
             if after is None:
                 return edits.add(rubric, text.strip(), theme=theme, taken=taken)
             id = id_of((rubric,), after)
