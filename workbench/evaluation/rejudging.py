@@ -22,7 +22,7 @@ _NEWS_S = 0.1
 """Seconds between two pieces of news while verdicts arrive."""
 
 _REMEDIES: dict[type[StopRun], str] = {
-    BudgetSpent: "To raise it, make the client and the panel again; what is cached is not asked for twice.",
+    BudgetSpent: "A higher cap needs a new client and a new panel; what is cached is not asked for twice.",
     WrongKey: "Set it in this kernel's environment (os.environ), then judge again.",
     Unreachable: "Then judge again: only what is missing is asked.",
 }

@@ -1,9 +1,12 @@
 """Re-judging as static HTML: accuracies, the sentence the numbers allow, and the pairs that flipped."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from typing import Any
 
 from workbench.evaluation.panel import SEEN
+from workbench.evaluation.record import VerdictRecord
 from workbench.evaluation.rejudging import State
 from workbench.widgets.foreign import foreign_html
 from workbench.widgets.pair_grid import pair_grid
@@ -73,12 +76,17 @@ def _changes(state: State, change: dict[str, Any]) -> list[str]:
     shown = [flip["id"] for flip in flips[:MOST_CARDS]]
     by_id = {pair.id: pair for pair in state.pairs}
     sides = {"before": state.first, "after": state.current}
-    said = {name: {pair: side.of(pair) for pair in shown} for name, side in sides.items() if side}
+    said = {name: {pair: _quiet(side.of(pair)) for pair in shown} for name, side in sides.items() if side}
     notes = {flip["id"]: flip["kind"] for flip in flips}
     parts.append(pair_grid([by_id[pair] for pair in shown if pair in by_id], said, notes=notes, side=112))
     if len(flips) > MOST_CARDS:
         parts.append(_line(f"and {len(flips) - MOST_CARDS} more"))
     return parts
+
+
+def _quiet(records: Sequence[VerdictRecord]) -> list[VerdictRecord]:
+    """Records without the messages of failures, which name addresses: a saved page is handed on."""
+    return [replace(record, detail="no verdict came" if record.outcome == "error" else "") for record in records]
 
 
 def _worths(found: dict[str, Any] | None) -> list[str]:

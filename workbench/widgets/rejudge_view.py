@@ -96,6 +96,7 @@ def changes(before: Judgement, after: Judgement | None, compared: Compared) -> d
     counts = {shown: sum(flip["kind"] == shown for flip in flips) for shown in _KINDS.values()}
     return {
         "name": displayable(before.name, _NAME),
+        "after": displayable(after.name, _NAME),
         "n": found.n_pairs,
         "unshared": len(after.pairs) - found.n_pairs,
         "sentence": displayable(found.sentence),

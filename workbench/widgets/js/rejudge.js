@@ -36,8 +36,9 @@ function rejudgeLayout(press) {
     element("dl", {}, lines), element("button", { type: "button", on: { click: () => press.help() } }, "close"));
   const root = element("section", { class: "wb wb-rejudge", "aria-label": "re-judging" },
     element("div", { class: "wb-bar" }, element("b", {}, "Re-judge"),
-      parts.synthetic, parts.rubric, element("span", { class: "wb-right" }, element("button", { type: "button", title: "keys (?)", on: { click: () => press.help() } }, "keys (?)"))),
-    element("div", { class: "wb-bar" }, parts.judge, parts.cancel, parts.automatic, parts.leave, parts.rebase),
+      parts.synthetic, parts.rubric),
+    element("div", { class: "wb-bar" }, parts.judge, parts.cancel, parts.automatic, parts.leave, parts.rebase,
+      element("button", { type: "button", class: "wb-right", title: "keys (?)", on: { click: () => press.help() } }, "keys (?)")),
     element("div", { class: "wb-now" }, parts.status, parts.progress),
     parts.help, parts.problem, parts.leaving, parts.table, parts.against, parts.said, parts.flips, parts.worths, parts.seen);
   return { root, parts };
@@ -98,7 +99,9 @@ function renderRejudge({ model, el }) {
     const key = JSON.stringify(what);
     if (shown.get(node) === key) return;
     shown.set(node, key);
+    const focused = node.contains(document.activeElement);
     node.replaceChildren(...[make()].flat().filter(Boolean));
+    if (focused) (card(chosen) ?? root).focus({ preventScroll: true });
   }
 
   function showButtons() {
@@ -111,6 +114,7 @@ function renderRejudge({ model, el }) {
     const status = view && statusOf(view, automatic);
     part(parts.status, status, () => (status ? foreign(status) : []));
     parts.progress.hidden = !busy;
+    if (document.activeElement?.disabled && root.contains(document.activeElement)) root.focus({ preventScroll: true });
     if (busy) { parts.progress.max = view.wanted; parts.progress.value = view.done; }
   }
 
@@ -132,7 +136,7 @@ function renderRejudge({ model, el }) {
     part(parts.said, found && [found.sentence, found.test, found.unshared, found.name], () => found ? [
       element("div", {}, foreign(found.sentence)),
       element("div", { class: "wb-faint" }, `${found.test}; against `, foreign(found.name), found.unshared ? `; ${found.unshared} pairs not judged in both orders both times are left out` : "")] : []);
-    part(parts.flips, [listed(), against, view?.opens], () => {
+    part(parts.flips, [listed(), against, found?.name, found?.after, view?.opens], () => {
       const cards = listed().map((flip) => flipCard(flip, host));
       return cards.length || !found ? cards : [element("div", { class: "wb-faint" }, `No verdict on these ${found.n} pairs changed.`)];
     });
