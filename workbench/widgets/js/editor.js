@@ -140,6 +140,8 @@ function mountEditor(root, model) {
     const selection = focused?.tagName === "TEXTAREA" && [focused.selectionStart, focused.selectionEnd];
     const live = new Set();
     const before = themes;
+    const order = places();
+    const held = root.contains(focused) && focused === selected;
     themes = matchedThemes();
     view.themes.forEach((theme, index) => {
       themes[index].update(theme, index);
@@ -160,7 +162,14 @@ function mountEditor(root, model) {
       if (selection) focused.setSelectionRange(...selection);
     }
     caption.hidden = !themes.length;
-    if (!selected || !root.contains(selected)) select(places()[0], false);
+    if (!selected || !root.contains(selected)) select(nearest(order), held);
+  }
+
+  // Where the keyboard goes when the row it was at is gone.
+  function nearest(order) {
+    const at = order.indexOf(selected);
+    const left = (node) => root.contains(node);
+    return order.slice(at + 1).find(left) ?? order.slice(0, Math.max(0, at)).findLast(left) ?? places()[0];
   }
 
   // The section of every theme, known by the criteria it shares with what was shown, or by its name.
@@ -178,11 +187,8 @@ function mountEditor(root, model) {
       row.orphan();
       return;
     }
-    const at = selected === row.node ? places().indexOf(row.node) : -1;
-    const focused = row.node.contains(document.activeElement);
     row.node.remove();
     rows.delete(key);
-    if (at >= 0) select(places()[Math.min(at, places().length - 1)], focused);
   }
 
   // The keyboard's place.
