@@ -33,6 +33,11 @@ RUN_ALL = """async () => {
   await app.commands.execute('notebook:run-all-cells');
 }"""
 
+# From the notebook's model: JupyterLab renders no cell that is scrolled away.
+RAISED = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells].flatMap(
+  (cell) => (cell.toJSON().outputs ?? []).filter((output) => output.output_type === 'error' || output.name === 'stderr')
+)"""
+
 
 class Traces:
     """Processes started while the mark was in the environment."""
@@ -122,11 +127,12 @@ class LabPage:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def open(self, notebook: str, *, run: bool = True) -> Any:
-        """Open a notebook of the project, run all its cells, wait for the last, and return Playwright's page."""
+        """Open a notebook of the project, run all its cells without an error, and return Playwright's page."""
         self.page.goto(f"{self.url}lab/tree/notebooks/{notebook}?token={TOKEN}&reset")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         if run:
             self.page.evaluate(RUN_ALL)
+            assert self.page.evaluate(RAISED) == []
         return self.page
 
 
