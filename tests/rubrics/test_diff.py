@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.commands.rubrics import rubrics_diff
 from workbench.rubrics import edits
 from workbench.rubrics.diff import diff, words
-from workbench.rubrics.files import load_rubric
+from workbench.rubrics.files import load_rubric, save_rubric
 from workbench.rubrics.rubric import Criterion, Level, Rubric, Theme
 
 ROOT = Path(__file__).parents[2] / "rubrics"
@@ -102,6 +103,15 @@ def test_the_text_for_a_terminal_marks_words():
     after = edits.add(edits.set_text(THREE, "c1", "Four circles are there.").rubric, "All is lit.", theme=1).rubric
     assert diff(THREE, after).text() == (
         "mine to mine: 1 added, 1 changed\n~ c1: [-Three-]{+Four+} circles are there.\n+ c4: All is lit.\n    in Look"
+    )
+
+
+def test_the_command_prints_it_without_signs_a_terminal_obeys(tmp_path, capsys):
+    save_rubric(THREE, tmp_path / "a.yaml")
+    save_rubric(edits.set_text(THREE, "c1", "Three \x1b[31mcircles\nare there.").rubric, tmp_path / "b.yaml")
+    rubrics_diff(tmp_path / "a.yaml", tmp_path / "b.yaml", None)
+    assert capsys.readouterr().out == (
+        "mine to mine: 1 changed\n~ c1: Three [-circles -]{+ [31mcircles\n+}are there.\n"
     )
 
 

@@ -26,14 +26,17 @@ function mountEditor(root, model) {
   let view = null;
   let selected = null; // what the keyboard is at: a row or a theme's head
   let checked = 0;
+  let acting = Promise.resolve();
 
   const host = {
     ask: kernel.ask,
     revision: () => view.revision,
     say,
-    async act(question, content) {
+    // One after the other: what is done next is done to what the last one led to.
+    act: (question, content) => (acting = acting.then(() => host.send(question, content))),
+    async send(question, content) {
       try {
-        await kernel.ask(question, content);
+        await kernel.ask(question, "revision" in content ? { ...content, revision: view.revision } : content);
         say("");
         return true;
       } catch (error) {
@@ -254,6 +257,10 @@ function mountEditor(root, model) {
     if (!opening) (selected ?? root).focus();
   }
 
+  function undoOrRedo(event) {
+    host.act(event.shiftKey ? "redo" : "undo", {});
+  }
+
   function toggleSheet() {
     sheet.hidden = !sheet.hidden;
     help.setAttribute("aria-pressed", String(!sheet.hidden));
@@ -280,8 +287,8 @@ function mountEditor(root, model) {
     "Alt+ArrowDown": () => chosen()?.shift(1),
     Delete: () => chosen()?.remove(),
     o: () => chosen()?.toggleOrigin?.(),
-    "Ctrl+z": () => host.act("undo", {}),
-    "Ctrl+Z": () => host.act("redo", {}),
+    "Ctrl+z": undoOrRedo,
+    "Ctrl+Z": undoOrRedo, // Shift or Caps Lock
     "Ctrl+y": () => host.act("redo", {}),
     s: saveVersion,
     d: toggleVersions,
