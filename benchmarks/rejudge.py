@@ -67,9 +67,8 @@ def main() -> None:
         for name, turn in (("undo", editor.undo), ("undo", editor.undo), ("redo", editor.redo)):
             judged(name, panel, editor, turn)
         seconds = [each for each, sent in waited if sent]
-        print(
-            f"median of {len(seconds)} edits that a judge sees: {statistics.median(seconds):.2f} s, slowest {max(seconds):.2f} s"
-        )
+        middle, slowest = statistics.median(seconds), max(seconds)
+        print(f"median of {len(seconds)} edits that a judge sees: {middle:.2f} s, slowest {slowest:.2f} s")
         panel.close()
 
 

@@ -119,12 +119,14 @@ async def test_the_newest_version_wins_and_what_it_overtakes_stays_cached(tmp_pa
         return answer(verdict(request), delay_s=0.05)
 
     with FaultyServer(slow) as server:
-        async with following(server, tmp_path / "c.sqlite", n=10, concurrency=4, most_calls=100) as rejudging:
+        options = {"concurrency": 4, "most_calls": 100, "pause_s": 0.15}
+        async with following(server, tmp_path / "c.sqlite", n=10, **options) as rejudging:
             rejudging.judge()
             await until(lambda: len(server.requests) >= 4)
             rejudging.automate(True)
             for version in (LAST, RED):  # typed quickly: the first of them is never judged
                 rejudging.follow(version)
+                await asyncio.sleep(0.03)
             await until(lambda: rejudging.state.judged and not rejudging.state.doing)
             current = rejudging.state.current
             assert current is not None
@@ -133,6 +135,18 @@ async def test_the_newest_version_wins_and_what_it_overtakes_stays_cached(tmp_pa
             assert not any("the last" in text for text in asked)
             # No answer was asked for twice, those of the judgement that was overtaken neither.
             assert len(server.requests) == 40
+
+
+async def test_a_pause_in_typing_is_waited_for(tmp_path: Path) -> None:
+    with FaultyServer(judge) as server:
+        async with following(server, tmp_path / "c.sqlite", pause_s=0.15) as rejudging:
+            await rejudging.judge()
+            rejudging.automate(True)
+            for text in ("Prefer R", "Prefer RE", "Prefer RED."):
+                rejudging.follow(rubric(text))
+                await asyncio.sleep(0.03)
+            await until(lambda: rejudging.state.judged and not rejudging.state.doing)
+    assert len(server.requests) == 24
 
 
 async def test_cancelling_sends_nothing_more_and_keeps_what_came(tmp_path: Path) -> None:
@@ -157,6 +171,33 @@ async def test_cancelling_sends_nothing_more_and_keeps_what_came(tmp_path: Path)
             assert state.outlook.calls == 14
             await asyncio.sleep(0.1)
             assert len(server.requests) == sent
+
+
+async def test_cancelling_leaves_what_waits_for_its_turn_unsent(tmp_path: Path) -> None:
+    with FaultyServer(lambda number, request: answer(verdict(request), delay_s=0.05)) as server:
+        async with following(server, tmp_path / "c.sqlite", n=20, concurrency=2) as rejudging:
+            rejudging.judge()
+            await until(lambda: len(server.requests) >= 4)
+            rejudging.cancel()
+            await asyncio.sleep(0.3)
+            assert len(server.requests) <= 6
+            await settled(rejudging)
+            rejudging.look()
+            await settled(rejudging)
+            assert rejudging.state.outlook is not None
+            assert rejudging.state.outlook.calls == 40 - len(server.requests)  # answers on their way were kept
+
+
+async def test_an_edit_no_judge_sees_disturbs_no_judgement(tmp_path: Path) -> None:
+    with FaultyServer(lambda number, request: answer(verdict(request), delay_s=0.02)) as server:
+        async with following(server, tmp_path / "c.sqlite", concurrency=2) as rejudging:
+            task = rejudging.judge()
+            await until(lambda: len(server.requests) >= 3)
+            rejudging.follow(renamed(FIRST))
+            await task
+            assert (rejudging.state.judged, rejudging.state.rubric.name) == (True, "another name")
+            assert rejudging.state.current is not None
+            assert (rejudging.state.current.whole, len(server.requests)) == (True, 12)
 
 
 async def test_a_hanging_server_is_cancelled_at_once(tmp_path: Path) -> None:
@@ -222,7 +263,7 @@ async def test_what_stops_a_judgement_is_said_with_what_to_do(steps, limits, sai
 
 async def test_errors_are_shown_and_asked_again(tmp_path: Path) -> None:
     def broken(number: int, request: Received) -> Step:
-        return status(400, "too odd a question") if number == 3 else judge(number, request)
+        return status(400, "too odd a question") if number == 11 else judge(number, request)
 
     with FaultyServer(broken) as server:
         async with following(server, tmp_path / "c.sqlite") as rejudging:
@@ -233,6 +274,20 @@ async def test_errors_are_shown_and_asked_again(tmp_path: Path) -> None:
             await rejudging.judge()
             assert rejudging.state.current.outcomes["error"] == 0
     assert len(server.requests) == 13
+
+
+async def test_a_failed_try_for_the_rest_keeps_what_was_there(tmp_path: Path) -> None:
+    def broken(number: int, request: Received) -> Step:
+        return status(400, "too odd a question") if number == 10 else judge(number, request)
+
+    with FaultyServer(broken) as server:
+        async with following(server, tmp_path / "c.sqlite", n=60, concurrency=1) as rejudging:
+            await rejudging.judge()
+            await exchange(rejudging, "http://127.0.0.1:9/v1", backoff_s=0.0)
+            await rejudging.judge()
+            assert rejudging.state.problem
+            assert rejudging.state.current is not None
+            assert len(rejudging.state.current.records) == 120
 
 
 async def test_without_an_enabled_criterion_nothing_is_judged(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from faulty_server import FaultyServer, answer, status
-from vlm_helpers import client_of, question
+from vlm_helpers import PIXEL, client_of, question
 
 from workbench.vlm.errors import BudgetSpent, Unreachable
 
@@ -27,14 +27,16 @@ async def test_abandoned_questions_are_not_sent_and_answers_on_their_way_are_kep
 
 
 async def test_what_is_asked_again_right_after_being_abandoned_is_answered(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PIXEL)
+    asked = question("which?", str(tmp_path / "a.png"))  # a file that is known is looked at without waiting
     with FaultyServer([status(503)]) as server:
         async with client_of(server.url, tmp_path / "c.sqlite", backoff_s=20.0) as client:
-            waiting = asyncio.ensure_future(client.ask(question()))
+            waiting = asyncio.ensure_future(client.ask(asked))
             while client.usage.calls < 1 or not server.requests:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.05)  # it waits for its second attempt now
             client.abandon()
-            reply = await client.ask(question())
+            reply = await client.ask(asked)
             with suppress(asyncio.CancelledError):
                 await waiting
     assert waiting.cancelled()
