@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from workbench.commands.rubrics import rubrics_diff
 from workbench.rubrics import edits
-from workbench.rubrics.diff import diff, words
+from workbench.rubrics.diff import diff
 from workbench.rubrics.files import load_rubric, save_rubric
 from workbench.rubrics.rubric import Criterion, Level, Rubric, Theme
+from workbench.rubrics.wording import words
 
 ROOT = Path(__file__).parents[2] / "rubrics"
 

@@ -1,31 +1,19 @@
 """What is different between two rubrics: criterion by criterion, word by word."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from workbench.rubrics.edits import levels_text
 from workbench.rubrics.lint import alike
 from workbench.rubrics.rubric import Criterion, Rubric, Theme
+from workbench.rubrics.wording import Piece, likeness, words
 
-Sign = Literal["same", "removed", "added"]
 Kind = Literal["added", "removed", "changed", "unchanged"]
 
 SIMILAR = 0.5
 """Shared words over all words, 2 |A ∩ B| / (|A| + |B|), from which two texts are wordings of one criterion."""
-LONGEST_COMPARED = 4_000
-"""Characters of a text that are compared word by word; of longer ones only that they differ is said."""
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A run of words of a text: in both versions, only in the old, or only in the new."""
-
-    sign: Sign
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,35 +138,6 @@ def diff(before: Rubric, after: Rubric) -> RubricDiff:
             gone = CriterionDiff(criterion, None, (theme.name, None), (Piece("removed", criterion.text),))
             rows.insert(_where(rows, list(old), id), gone)
     return RubricDiff(before, after, tuple(rows), tuple(_theme_changes(before, after, renamed)))
-
-
-def words(before: str, after: str) -> tuple[Piece, ...]:
-    """The longest runs of words two texts share, and what each has between them.
-
-    >>> [(piece.sign, piece.text) for piece in words("Three circles.", "Four circles.")]
-    [('removed', 'Three'), ('added', 'Four'), ('same', ' circles.')]
-    """
-    if before == after:
-        return (Piece("same", before),)
-    if max(len(before), len(after)) > LONGEST_COMPARED:
-        return (Piece("removed", before), Piece("added", after))
-    a, b = _tokens(before), _tokens(after)
-    pieces: list[Piece] = []
-    for what, i, j, k, m in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        if what == "equal":
-            pieces.append(Piece("same", "".join(a[i:j])))
-        else:
-            pieces += [Piece("removed", "".join(a[i:j]))] * (j > i) + [Piece("added", "".join(b[k:m]))] * (m > k)
-    return tuple(pieces)
-
-
-def likeness(a: str, b: str) -> float:
-    """How far two texts share their words, in [0, 1], case and order aside."""
-    first, second = (
-        Counter(t for t in _tokens(text[:LONGEST_COMPARED].lower()) if t.strip(" \n\t.,;:")) for text in (a, b)
-    )
-    shared = sum((first & second).values())
-    return 2 * shared / max(1, first.total() + second.total())
 
 
 def _criteria(rubric: Rubric) -> dict[str, tuple[Theme, Criterion]]:
@@ -307,8 +266,3 @@ def _marked(each: CriterionDiff, piece: Piece) -> str:
     if piece.sign == "same" or each.before is None or each.after is None:
         return piece.text
     return f"[-{piece.text}-]" if piece.sign == "removed" else f"{{+{piece.text}+}}"
-
-
-def _tokens(text: str) -> list[str]:
-    """Words, gaps and signs; of scripts without spaces every character on its own."""
-    return re.findall(r"[぀-鿿가-힣]|[^\W_぀-鿿가-힣]+|\s+|[\W_]", text)

@@ -13,7 +13,10 @@ _ADDED = "background:#009e7333;text-decoration:none;border-bottom:2px solid #009
 
 def diff_html(found: RubricDiff) -> str:
     """What changed from one rubric to the other, word by word."""
-    names = f"{foreign_html(found.before.name, 300)} → {foreign_html(found.after.name, 300)}"
+    hashed = found.before.name == found.after.name  # an edit that is not saved yet is called like its parent
+    names = " → ".join(
+        foreign_html(each.name, 300) + (f" ({each.hash[:8]})" if hashed else "") for each in (found.before, found.after)
+    )
     head = f'<div><b>{names}</b> <span style="{FAINT}">{escape(found.sentence())}</span></div>'
     themes = "".join(f'<div style="{FAINT}">{foreign_html(line, 600)}</div>' for line in found.themes)
     rows = "".join(_changed(each) for each in found.changed())

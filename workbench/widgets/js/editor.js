@@ -143,6 +143,8 @@ function mountEditor(root, model) {
     const selection = focused?.tagName === "TEXTAREA" && [focused.selectionStart, focused.selectionEnd];
     const live = new Set();
     const before = themes;
+    const longest = Math.max(0, ...view.themes.flatMap((theme) => theme.criteria.map(({ key }) => key.length)));
+    root.style.setProperty("--wb-ids", `${Math.min(12, Math.max(3, longest))}ch`); // texts begin in one column
     const order = places();
     const held = root.contains(focused) && focused === selected;
     themes = matchedThemes();
