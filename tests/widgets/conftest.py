@@ -163,7 +163,7 @@ def browser_page(chromium: Any) -> Iterator[BrowserPage]:
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     shown = BrowserPage(context.new_page())
     yield shown
+    context.close()  # first: what a page still asks must not meet a bridge that is closed
     for bridge in shown.bridges:
         bridge.close()
-    context.close()
     assert shown.errors == []

@@ -11,6 +11,7 @@ from PIL import Image
 from workbench.evaluation.record import VerdictRecord
 from workbench.judges.verdict import Verdict
 from workbench.pairs.comparison import Comparison
+from workbench.widgets.foreign import displayable
 from workbench.widgets.pair_grid import pair_grid, preview
 
 
@@ -132,7 +133,7 @@ def test_hostile_text_is_shown_as_text(text):
     page = read(pair_grid([shown], {text: records}, notes={"p1": text}))
     assert set(page.tags) == set(plain.tags)
     assert {name for name, _ in page.attributes} == {name for name, _ in plain.attributes}
-    assert page.text.count(text) == 6  # the note, the prompt, twice the judge and what it said
+    assert page.text.count(displayable(text)) == 6  # the note, the prompt, twice the judge and what it said
     # Marks that turn the direction of writing end with the text they are in.
     assert page.tags.count("bdi") == 6
 
@@ -142,7 +143,15 @@ def test_a_megabyte_of_text_is_cut():
     shown = pair(prompt=text)
     html = pair_grid([shown], {"rubric-free": {"p1": [record(shown, reason=text)]}})
     assert len(html) < 20_000
-    assert "… (cut)" in html
+    assert "… (cut: 999,600 more characters)" in html
+
+
+def test_an_image_that_vanished_or_is_none_is_a_box_that_says_so():
+    shown = Comparison("p1", "edit", "add a hat", ("/nowhere/<b>.png", b"no image"), source_image=png())
+    page = read(pair_grid([shown]))
+    assert page.tags.count("img") == 1
+    assert "no image: /nowhere/<b>.png does not exist" in page.text
+    assert "no image: not an image file" in page.text
 
 
 def test_half_of_a_surrogate_pair_does_not_break_the_notebook_file():

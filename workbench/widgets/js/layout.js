@@ -4,7 +4,7 @@ const VIEWER_KEYS = [
   ["→ j", "next pair"], ["← k", "previous pair"], ["Home End", "first, last pair"], ["G", "go to a number or id"],
   ["F", "filter"], ["J", "judge"], ["T", "tag"], ["/", "search"],
   ["+ − wheel", "zoom all images (the wheel: while the viewer has the focus, or with Ctrl)"], ["0", "whole images"], ["1", "one image pixel a screen pixel"],
-  ["Shift+arrows, drag", "move all images"], ["w", "swap left and right"], ["x", "pixel difference, next two images, off"],
+  ["Shift+arrows drag", "move all images"], ["w", "swap left and right"], ["x", "pixel difference, next two images, off"],
   ["r", "request and raw reply of the first verdict"], ["v", "blind: hide label and verdicts until I have labelled"],
   ["m", "move on after labelling"], ["?", "these keys"], ["Esc", "leave a field, this list, the viewer"],
 ];

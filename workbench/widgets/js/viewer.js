@@ -27,6 +27,7 @@ function mountViewer(root, host) {
   let saving = 0;
   let queue = Promise.resolve();
   let pictured = null; // resolves once the candidates are on the screen
+  let seen = false; // whether they are
   let swapped = false;
   let difference = -1;
   let blind = false;
@@ -97,6 +98,7 @@ function mountViewer(root, host) {
     if (next === at && !again && view) return;
     at = next;
     const mine = (turn += 1);
+    busy(true);
     layout.counted(at, list.length, rows.length);
     strip.select(at);
     try {
@@ -104,14 +106,20 @@ function mountViewer(root, host) {
       if (mine !== turn) return;
       view = answer;
     } catch (error) {
-      if (mine === turn) layout.problem(error.message);
+      if (mine === turn) [busy(false), layout.problem(error.message)];
       return;
     }
     draw();
     host.opened?.(view.id);
   }
 
+  function busy(loading) {
+    seen = !loading;
+    root.setAttribute("aria-busy", String(loading));
+  }
+
   function nothing() {
+    busy(false);
     [at, view, turn] = [-1, null, turn + 1];
     panes.clear();
     layout.counted(-1, 0, rows.length);
@@ -151,6 +159,7 @@ function mountViewer(root, host) {
     arrange();
     if (view.source) panes.load("source", host.image(view.source, "full"), stale);
     pictured = Promise.all(view.images.map((key, index) => panes.load(index, host.image(key, "full"), stale)));
+    pictured.then(() => stale() || busy(false));
     reveal();
     layout.said("");
     layout.problem("");
@@ -197,7 +206,8 @@ function mountViewer(root, host) {
   function annotate(change) {
     if (!view) return;
     if (!about.writable) return layout.said(about.problem || "labels are not kept here", true);
-    if (saving && advance && "label" in change) return; // with two keys in quick succession the next pair is not seen yet
+    // Nothing is said about a pair by a key pressed before it is there to be seen.
+    if (view.id !== row()?.id || (change.label && (!seen || (saving && advance)))) return layout.said("not labelled: the pair is still loading", true);
     const target = { view, row: row(), at };
     saving += 1;
     layout.said("saving …");
