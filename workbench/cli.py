@@ -12,7 +12,7 @@ from workbench.commands.endpoint import cache_merge, doctor
 from workbench.commands.evaluate import evaluate
 from workbench.commands.induce import induce
 from workbench.commands.pairs import data_check, plan
-from workbench.commands.rubrics import lint, weigh
+from workbench.commands.rubrics import lint, rubrics_diff, weigh
 from workbench.commands.runs import run, runs_compare, runs_list
 from workbench.commands.shapes import serve_shapes, shapes_make
 from workbench.commands.share import share
@@ -20,6 +20,7 @@ from workbench.commands.share import share
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=workbench.__doc__)
 serve = typer.Typer(no_args_is_help=True, help="Start an OpenAI-compatible server on loopback.")
 shapes = typer.Typer(no_args_is_help=True, help="The embedded world of coloured shapes.")
+rubrics = typer.Typer(no_args_is_help=True, help="Rubric files.")
 runs = typer.Typer(no_args_is_help=True, help="Run folders.")
 annotations = typer.Typer(no_args_is_help=True, help="What people said about pairs.")
 data = typer.Typer(no_args_is_help=True, help="Datasets.")
@@ -30,6 +31,7 @@ for command in (doctor, plan, induce, lint, weigh, evaluate, audit, share):
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(run)
 serve.command("shapes")(serve_shapes)
 shapes.command("make")(shapes_make)
+rubrics.command("diff")(rubrics_diff)
 runs.command("list")(runs_list)
 runs.command("compare")(runs_compare)
 annotations.command("merge")(annotations_merge)
@@ -37,7 +39,15 @@ annotations.command("agreement")(annotations_agreement)
 annotations.command("seeds")(annotations_seeds)
 data.command("check")(data_check)
 cache.command("merge")(cache_merge)
-groups = {"serve": serve, "shapes": shapes, "runs": runs, "annotations": annotations, "data": data, "cache": cache}
+groups = {
+    "serve": serve,
+    "shapes": shapes,
+    "rubrics": rubrics,
+    "runs": runs,
+    "annotations": annotations,
+    "data": data,
+    "cache": cache,
+}
 for name, group in groups.items():
     app.add_typer(group, name=name)
 
