@@ -80,6 +80,16 @@ def test_edits_of_many_threads_end_in_one_rubric_which_observers_hear_last():
     assert sizes == sorted(sizes)  # never an older one after a newer one
 
 
+def test_an_edit_from_code_is_told_like_one_by_hand():
+    editor = RubricEditor(rubric(), author="ada")
+    editor.edit(lambda current: edits.enable(current, "c2", False))
+    assert [(edit["author"], edit["what"]) for edit in editor.rubric.provenance["edits"]] == [("ada", "c2: disabled")]
+    with pytest.raises(RubricError, match="c9"):
+        editor.edit(lambda current: edits.enable(current, "c9", False))
+    editor.undo()
+    assert editor.rubric == rubric()
+
+
 def test_an_observer_may_edit_itself():
     editor = RubricEditor(rubric(), author="anna")
     heard = []

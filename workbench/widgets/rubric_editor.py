@@ -67,6 +67,14 @@ class RubricEditor(KernelWidget):
         self._session.replace(rubric, f"replaced by {rubric.name}")
         self._changed()
 
+    def edit(self, change: Callable[[Rubric], Edited]) -> None:
+        """Apply an operation of `rubrics.edits` to the current rubric, as by hand.
+
+        >>> editor.edit(lambda rubric: enable(rubric, "c3", False))  # doctest: +SKIP
+        """
+        self._session.edit(change)
+        self._changed()
+
     def undo(self) -> None:
         """Take the last edit back."""
         self._session.undo()
