@@ -32,6 +32,11 @@ async def following(server: FaultyServer, cache: Path, n: int = 6, **options) ->
         await rejudging.close()
 
 
+def arrived(rejudging: Rejudging) -> int:
+    run = rejudging._run
+    return sum(map(len, run.records.values())) if run else 0
+
+
 async def settled(rejudging: Rejudging) -> None:
     await until(lambda: rejudging.state.doing == "")
 
@@ -158,7 +163,7 @@ async def test_cancelling_sends_nothing_more_and_keeps_what_came(tmp_path: Path)
         async with following(server, cache, n=10, concurrency=4) as rejudging:
             await exchange(rejudging, backoff_s=30.0)  # retries would wait half a minute
             rejudging.judge()
-            await until(lambda: len(server.requests) >= 10)
+            await until(lambda: len(server.requests) >= 10 and arrived(rejudging) == 6)
             started = time.monotonic()
             rejudging.cancel()
             await settled(rejudging)

@@ -184,10 +184,7 @@ def test_a_judgement_is_cancelled_by_key_while_nothing_answers(browser_page, mad
         has(page, "12 calls")
         page.focus(".wb-rejudge")
         page.keyboard.press("j")
-        has(page, "judging:")
-        page.wait_for_function("() => document.querySelector('progress').value >= 0")
-        while len(server.requests) < 8:
-            time.sleep(0.01)
+        has(page, "judging: 2 of 12 verdicts")
         page.keyboard.press("c")
         has(page, "10 calls")
         has(page, "2 of 12 (partial)", "tr[data-role=current]")

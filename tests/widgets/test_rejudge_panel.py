@@ -191,6 +191,17 @@ def test_the_view_is_json_with_numbers_their_intervals_and_n(server, made) -> No
         panel.on_thumbnail("p0", None)
 
 
+def test_an_unknown_price_is_said_with_where_to_put_it(tmp_path: Path) -> None:
+    client = VlmClient(Endpoint("http://models.invalid/v1", "unheard-of"), cache=tmp_path / "c.sqlite")
+    panel = RejudgePanel(Stub(rubric=FIRST), pairs(2), client, most_calls=3)
+    settle(panel)
+    expected = panel.on_view()["outlook"]
+    panel.close()
+    assert expected["line"] == "4 calls, price unknown (0 of 4 answers cached)"
+    assert (expected["hint"].startswith("to know it, add the model to "), expected["tooMany"]) == (True, True)
+    assert "prices.yaml" in expected["hint"]
+
+
 def test_a_pair_is_opened_by_a_function(server, made) -> None:
     panel, opened = made(server), []
     with pytest.raises(ValueError, match=r"panel\.on_open"):

@@ -54,14 +54,11 @@ class Judgement:
     """The verdicts on a panel under one rubric, all `wanted` of them or those that came before something went wrong.
 
     - `rubric`: None for rubric-free.
-    - `seconds`: how long it took; `calls`: requests sent for it, retries included.
     """
 
     rubric: Rubric | None
     pairs: tuple[Comparison, ...]
     records: tuple[VerdictRecord, ...]
-    seconds: float = 0.0
-    calls: int = 0
     synthetic: bool = False
 
     @property

@@ -1,7 +1,6 @@
 """Following a rubric as it is edited: what judging it again would ask, then its verdicts beside the earlier ones."""
 
 import asyncio
-import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -69,9 +68,7 @@ class _Run:
 
     pairs: tuple[Comparison, ...]
     rubrics: tuple[Rubric | None, ...]
-    calls_before: int
     records: dict[str | None, list[VerdictRecord]] = field(default_factory=dict)
-    started: float = field(default_factory=time.monotonic)
 
 
 class Rejudging:
@@ -106,7 +103,7 @@ class Rejudging:
         self._turn = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._run: _Run | None = None
-        self._told = 0.0
+        self._news: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
     def follow(self, rubric: Rubric) -> None:
@@ -203,7 +200,7 @@ class Rejudging:
 
     async def _judge(self) -> None:
         await self._judge_under(self._rubrics(), "judging")
-        self._set(outlook=await outlook(self.state.pairs, self.client, self._rubrics()))
+        await self._look()
 
     async def _consider(self) -> None:
         expected = await outlook(self.state.pairs, self.client, self._left())
@@ -225,23 +222,25 @@ class Rejudging:
         return tuple(rubrics_left(self.state.rubric))
 
     async def _judge_under(self, rubrics: Sequence[Rubric | None], doing: Doing) -> None:
-        run = self._run = _Run(self.state.pairs, tuple(rubrics), self.client.usage.calls)
+        run = self._run = _Run(self.state.pairs, tuple(rubrics))
         self._set(doing=doing, done=0, wanted=2 * len(run.pairs) * len(rubrics), problem="")
         try:
             for rubric in rubrics:
                 records = run.records.setdefault(_hash(rubric), [])
-                await judge_panel(run.pairs, self.client, rubric, partial(self._arrived, run, records))
+                await judge_panel(run.pairs, self.client, rubric, partial(self._arrived, records))
         except StopRun as error:
-            self._keep()
             self._stopped(error)
-        else:
-            self._keep()
+        self._keep()
 
-    def _arrived(self, run: _Run, records: list[VerdictRecord], record: VerdictRecord) -> None:
+    def _arrived(self, records: list[VerdictRecord], record: VerdictRecord) -> None:
         records.append(record)
-        if run is self._run and (now := time.monotonic()) - self._told >= _NEWS_S:
-            self._told = now
-            self._set(done=sum(map(len, run.records.values())))
+        if self._news is None:
+            self._news = asyncio.get_running_loop().call_later(_NEWS_S, self._count)
+
+    def _count(self) -> None:
+        self._news = None
+        if self._run:
+            self._set(done=sum(map(len, self._run.records.values())))
 
     def _keep(self) -> None:
         """Take over the verdicts that have arrived."""
@@ -268,14 +267,8 @@ class Rejudging:
         for earlier in (self.state.current, self.state.first):
             if earlier and earlier.pairs == run.pairs and _hash(earlier.rubric) == _hash(rubric):
                 records = {record.key: record for record in earlier.records} | records
-        return Judgement(
-            rubric,
-            run.pairs,
-            tuple(records[key] for key in sorted(records)),
-            seconds=time.monotonic() - run.started,
-            calls=self.client.usage.calls - run.calls_before,
-            synthetic=self.client.endpoint.is_synthetic,
-        )
+        ordered = tuple(records[key] for key in sorted(records))
+        return Judgement(rubric, run.pairs, ordered, self.client.endpoint.is_synthetic)
 
     def _stopped(self, error: Exception) -> None:
         """Say what went wrong; a client that was stopped sends nothing more, so another takes its place."""

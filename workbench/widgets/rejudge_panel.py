@@ -108,6 +108,7 @@ class RejudgePanel(KernelWidget):
         if function is not None and not callable(function):
             raise TypeError(f"on_open takes a function of a pair's id, not {function!r}")
         self._open = function
+        self._news()
 
     def judge(self, timeout_s: float = 600.0) -> RunComparison | None:
         """Judge now and wait for it: what changed from the baseline, None where nothing can be compared.
@@ -152,7 +153,7 @@ class RejudgePanel(KernelWidget):
         endpoint = self._rejudging.client.endpoint
         return {
             **state_view(self.state, self._compared, self.most_calls),
-            "model": displayable(endpoint.model, 200),
+            "model": displayable(endpoint.model, 80),
             "synthetic": endpoint.is_synthetic,
             "opens": self._open is not None,
         }

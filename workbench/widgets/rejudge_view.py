@@ -1,5 +1,6 @@
 """What the re-judging panel shows, as JSON for the browser; every text in it is displayable."""
 
+from pathlib import Path
 from typing import Any
 
 from workbench.evaluation.compare import RunComparison
@@ -8,11 +9,13 @@ from workbench.evaluation.panel import SEEN, Judgement, Outlook, compare_judgeme
 from workbench.evaluation.rejudging import State
 from workbench.evaluation.statistics import Difference, Estimate
 from workbench.pairs.comparison import Comparison
+from workbench.rubrics.rubric import Rubric
 from workbench.vlm.budget import user_prices
 from workbench.widgets.foreign import displayable
 from workbench.widgets.pair_views import human_label
 
 AGAINST = ("baseline", "previous")
+_SHORT = 60
 _NAME = 120
 _PROMPT = 600
 _PROBLEM = 2000
@@ -41,7 +44,7 @@ def state_view(state: State, compared: Compared, most_calls: int) -> dict[str, A
     return {
         "mostCalls": most_calls,
         "seen": SEEN,
-        "rubric": displayable(f"{state.rubric.name} {state.rubric.hash[:8]}", _NAME),
+        "rubric": rubric_name(state.rubric),
         "pairs": len(state.pairs),
         "judged": state.judged,
         "doing": state.doing,
@@ -73,7 +76,7 @@ def _row(role: str, judgement: Judgement) -> dict[str, Any]:
     results = judgement.results
     return {
         "role": role,
-        "name": displayable(judgement.name, _NAME),
+        "name": rubric_name(judgement.rubric),
         "mean": _estimate(results.accuracy.mean),
         "resolved": _estimate(results.accuracy.resolved),
         "invalid": judgement.outcomes["invalid"],
@@ -81,8 +84,6 @@ def _row(role: str, judgement: Judgement) -> dict[str, Any]:
         "verdicts": len(judgement.records),
         "wanted": judgement.wanted,
         "unlabelled": results.n_unlabelled,
-        "calls": judgement.calls,
-        "seconds": round(judgement.seconds, 1),
     }
 
 
@@ -95,8 +96,8 @@ def changes(before: Judgement, after: Judgement | None, compared: Compared) -> d
     flips = [_flip(by_id[flip.pair_id], flip.kind, before, after) for flip in found.flips]
     counts = {shown: sum(flip["kind"] == shown for flip in flips) for shown in _KINDS.values()}
     return {
-        "name": displayable(before.name, _NAME),
-        "after": displayable(after.name, _NAME),
+        "name": rubric_name(before.rubric),
+        "after": rubric_name(after.rubric),
         "n": found.n_pairs,
         "unshared": len(after.pairs) - found.n_pairs,
         "sentence": displayable(found.sentence),
@@ -130,6 +131,11 @@ def _flip(pair: Comparison, kind: str, before: Judgement, after: Judgement) -> d
         "before": [[record.order, record.outcome, record.correct] for record in before.of(pair.id)],
         "after": [[record.order, record.outcome, record.correct] for record in after.of(pair.id)],
     }
+
+
+def rubric_name(rubric: Rubric | None) -> str:
+    """A rubric's name, cut, and the start of its hash, by which versions are told apart."""
+    return f"{displayable(rubric.name, _SHORT)} {rubric.hash[:8]}" if rubric else "rubric-free"
 
 
 def worths_view(state: State) -> dict[str, Any] | None:
@@ -173,7 +179,7 @@ def _estimate(number: Estimate | Difference) -> dict[str, Any] | None:
 def _outlook(expected: Outlook | None, most_calls: int) -> dict[str, Any] | None:
     if expected is None:
         return None
-    home, prices = str(user_prices().home()), str(user_prices())
+    home, prices = str(Path.home()), str(user_prices())
     where = prices.replace(home, "~", 1) if prices.startswith(home) else prices
     unknown = expected.calls and expected.missing.cost_usd is None
     return {
