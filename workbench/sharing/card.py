@@ -10,7 +10,8 @@ from workbench.rubrics.diff import diff
 from workbench.rubrics.rubric import Rubric
 from workbench.sharing.subject import Subject
 from workbench.widgets.foreign import displayable, foreign_html
-from workbench.widgets.rubric_tree import diff_html, rubric_html
+from workbench.widgets.rubric_diff import diff_html
+from workbench.widgets.rubric_tree import rubric_html
 
 _HOW = {
     "notebook": "a notebook, headless, by workbench run",

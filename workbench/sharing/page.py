@@ -24,8 +24,10 @@ from workbench.widgets.kernel_widget import asset
 from workbench.widgets.pair_grid import pair_grid
 from workbench.widgets.pair_viewer import VIEWER_SCRIPTS, VIEWER_STYLES
 
-OWN_SCRIPTS = ("comments.js", "figures.js", "page.js")
+PAGE_SCRIPTS = ("comments.js", "page.js")
 STATIC_PAIRS = 6
+FIRST_PICTURES = 24
+"""Pictures before plotly.js, which takes its time: the first pairs can be seen meanwhile."""
 _RUBRIC = ("The rubric", "The rubrics")
 _CONTENTS = {
     "results": "Results",
@@ -58,9 +60,9 @@ class Page:
 def make_page(subject: Subject, narrative: Narrative, viewer: Mapping[str, Any], previews: Previews) -> Page:
     """Put a page together; `viewer` is `viewer_data`, and what is not there is left out of the page."""
     figures = [dict(block.figure) for block in narrative.blocks if block.figure]
-    scripts = [_own_script(), *([_plotly()] if figures else [])]
+    scripts = [_page_script(), *([_plotly(), _figure_script()] if figures else [])]
     data = {"figures": figures, "themes": {"light": theme(False), "dark": theme(True)}}
-    pictures = "".join(_pictures(previews)) if viewer else ""
+    pictures = list(_pictures(previews)) if viewer else []
     sections = {
         "results": _section("results", "Results", results_html(subject)),
         "rubric": _section("rubric", _RUBRIC[len(subject.rubrics) > 1], rubrics_html(subject)),
@@ -80,13 +82,14 @@ def make_page(subject: Subject, narrative: Narrative, viewer: Mapping[str, Any],
         **sections,
         "made": f"Written by workbench share on {now()[:10]}. It opens without network, and sends nothing.",
         "data": _json("page-data", data) + (_json("page-pairs", viewer) if viewer else ""),
-        "pictures": pictures,
-        "plotly": _script(scripts[1]) if figures else "",
+        "first_pictures": "".join(pictures[:FIRST_PICTURES]),
+        "pictures": "".join(pictures[FIRST_PICTURES:]),
         "script": _script(scripts[0]),
+        "figure_scripts": "".join(map(_script, scripts[1:])),
     }
     sizes = {
-        "pictures": len(pictures),
-        "figures": len(parts["plotly"]) + len(json.dumps(figures)),
+        "pictures": sum(map(len, pictures)),
+        "figures": sum(map(len, scripts[1:])) + len(json.dumps(figures)),
         "pairs and verdicts": len(parts["data"].encode()) - len(json.dumps(figures)),
         "narrative": len(parts["narrative"].encode()),
     }
@@ -192,8 +195,18 @@ def _json(name: str, value: Any) -> str:
 
 
 @cache
-def _own_script() -> str:
-    parts = [asset(*VIEWER_SCRIPTS), *(_file(f"js/{name}") for name in OWN_SCRIPTS)]
+def _page_script() -> str:
+    return _alone(asset(*VIEWER_SCRIPTS), *(_file(f"js/{name}") for name in PAGE_SCRIPTS))
+
+
+@cache
+def _figure_script() -> str:
+    """Runs behind plotly.js and before the pictures are read."""
+    return _alone(asset("dom.js"), _file("js/figures.js"))
+
+
+def _alone(*parts: str) -> str:
+    """A script whose names are its own."""
     return f'"use strict";\n(() => {{\n{"".join(parts)}\n}})();'
 
 

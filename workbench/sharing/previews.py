@@ -3,7 +3,7 @@
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -13,11 +13,18 @@ from PIL import Image
 from workbench.pairs.comparison import Comparison, ImageSource
 from workbench.pairs.images import decode
 from workbench.pairs.sources import ImageError, is_data_url, is_url, read_bytes
+from workbench.progress import Progress
 
 SIDE = 448
 """Pixels of a preview's longest side."""
 
-QUALITY = 80
+QUALITIES = (80, 70, 60, 50)
+"""Of WebP, the best first; beyond the last one pictures would no longer show what judges speak of."""
+
+MOST_BYTES = 18 * 2**20
+"""Of all previews; as text in a page they take a third more."""
+
+_SAMPLED = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +46,14 @@ class Previews:
 
 def make_previews(comparisons: Iterable[Comparison], side: int = SIDE) -> Previews:
     """Previews of all pictures, a thread a core; one that cannot be read becomes a problem, not an error."""
-    sources = dict.fromkeys(source for each in comparisons for source in pictures_of(each))
+    sources = list(dict.fromkeys(source for each in comparisons for source in pictures_of(each)))
     encoded: dict[str, bytes] = {}
     problems: dict[str, str] = {}
     keys: dict[ImageSource, str] = {}
-    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        for source, made in zip(sources, threads.map(lambda each: _preview(each, side), sources), strict=True):
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads, Progress("previews", len(sources)) as progress:
+        quality = _fitting(sources, side)
+        for source, made in zip(sources, threads.map(lambda each: _preview(each, side, quality), sources), strict=True):
+            progress.advance()
             if isinstance(made, bytes):
                 keys[source] = f"i{hashlib.sha256(made).hexdigest()[:20]}"
                 encoded[keys[source]] = made
@@ -59,18 +68,28 @@ def pictures_of(comparison: Comparison) -> tuple[ImageSource, ...]:
     return (*comparison.images, *([comparison.source_image] if comparison.source_image is not None else []))
 
 
-def encode_preview(data: bytes, side: int = SIDE) -> bytes:
+def encode_preview(data: bytes, side: int = SIDE, quality: int = QUALITIES[0]) -> bytes:
     """A WebP of at most `side` pixels, its pixels and nothing else. Raises `ImageError`."""
     image = decode(data)
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    Image.frombytes("RGB", image.size, image.tobytes()).save(buffer, "WEBP", quality=QUALITY)
+    Image.frombytes("RGB", image.size, image.tobytes()).save(buffer, "WEBP", quality=quality)
     return buffer.getvalue()
 
 
-def _preview(source: ImageSource, side: int) -> bytes | str:
+def _fitting(sources: Sequence[ImageSource], side: int) -> int:
+    """The best quality at which all of them fit into `MOST_BYTES`, going by a sample; the last if none does."""
+    sample = sources[:: max(1, len(sources) // _SAMPLED)]
+    for quality in QUALITIES[:-1]:
+        made = [each for each in (_preview(source, side, quality) for source in sample) if isinstance(each, bytes)]
+        if sum(map(len, made)) * len(sources) <= MOST_BYTES * max(1, len(made)):
+            return quality
+    return QUALITIES[-1]
+
+
+def _preview(source: ImageSource, side: int, quality: int) -> bytes | str:
     try:
-        return encode_preview(read_bytes(source), side)
+        return encode_preview(read_bytes(source), side, quality)
     except ImageError:
         return f"{_named(source)} could not be read when this page was written"
 

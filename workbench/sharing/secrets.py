@@ -30,21 +30,23 @@ _KEY_FORMATS = {
     "a JSON web token": r"(?<![A-Za-z0-9])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}",
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
     "an authorization header": r"(?i:\b(?:Bearer|Basic)\s+(?=[\w.~+/-]*\d)[\w.~+/-]{12,}=*)",
-    "a password in a URL": r"[a-z][a-z0-9+.-]*://[^/\s:@\"'<>]+:[^/\s@\"'<>]+@",
+    "a password in a URL": r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://[^/\s:@\"'<>]+:[^/\s@\"'<>]+@",
     "an assigned key": (
         r"(?i:(?:api_?key|access_?key|secret|token|passw(?:or)?d)[\"']?\s*[:=]\s*[\"'](?=[^\"']*\d)[^\"'\s]{12,}[\"'])"
     ),
 }
 _FORMATS = [(name, re.compile(pattern)) for name, pattern in _KEY_FORMATS.items()]
 _HOME = re.compile(r"(?<![\w.~-])/(?:home|Users)/[\w.-]+|(?i:\b[a-z]:[\\/]{1,2}Users[\\/]{1,2})[^\\/\s\"'<>:|?*]+")
-_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://(?:[^\s/@\"'<>]*@)?(\[[0-9a-f:.%]+\]|[^\s/:?#\"'<>\\()\[\]{},;`|]+)", re.I)
+_URL = re.compile(
+    r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://(?:[^\s/@\"'<>]*@)?(\[[0-9a-f:.%]+\]|[^\s/:?#\"'<>\\()\[\]{},;`|]+)", re.I
+)
 _LABEL = r"[a-z0-9](?:[\w-]*[a-z0-9])?"
 _HOST_PORT = re.compile(rf"(?<![\w./:@-])({_LABEL}(?:\.{_LABEL})*):(\d{{2,5}})(?![\w:.])", re.I)
 _INTERNAL = re.compile(
     rf"(?<![\w.@-])(?:{_LABEL}\.)+(?:internal|local|localdomain|lan|corp|intranet|intra|home\.arpa)(?![\w-])", re.I
 )
 _IPV4 = re.compile(r"(?<![\w.-])(\d{1,3}(?:\.\d{1,3}){3})(?![\w-]|\.\d)")
-_IPV6 = re.compile(r"(?<![\w:.])([0-9a-f]{3,4}:[0-9a-f:.]*:[0-9a-f:.]*[0-9a-f])(?:%\w+)?(?![\w:])", re.I)
+_IPV6 = re.compile(r"(?<![\w:.])([0-9a-f]{3,4}(?::[0-9a-f]{0,4}){2,7})(?:%\w+)?(?![\w:])", re.I)
 _FILE_ENDINGS = re.compile(r"\.(?:py|js|ts|jsonl?|ya?ml|ipynb|md|txt|csv|html|css|toml|cfg|sh|c|cpp|h|rs|go)$", re.I)
 _LOOPBACK = re.compile(r"(?:.*\.)?localhost|127(?:\.\d+){3}|0\.0\.0\.0|::1?|\[::1?\]", re.IGNORECASE)
 _REMEDIES: Mapping[Kind, str] = {

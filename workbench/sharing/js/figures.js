@@ -1,5 +1,7 @@
 // Figures are drawn from their JSON once plotly.js is there; their text takes the colour of the page.
-function drawFigures({ figures, themes }) {
+const { figures, themes } = JSON.parse(document.getElementById("page-data").textContent);
+
+function drawFigures() {
   const boxes = [...document.querySelectorAll("[data-figure]")];
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const colours = () => (dark.matches ? themes.dark : themes.light);
@@ -19,3 +21,5 @@ function drawFigures({ figures, themes }) {
   }
   dark.addEventListener("change", () => boxes.forEach((box) => box.data && Plotly.relayout(box, colours())));
 }
+
+drawFigures();

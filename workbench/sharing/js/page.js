@@ -1,6 +1,16 @@
-// The page: figures, and the pair viewer, whose host is the JSON and the pictures in the page itself.
+// The pair viewer of the page, whose host is the JSON and the pictures in the page itself.
 const jsonOf = (id) => JSON.parse(document.getElementById(id)?.textContent ?? "null");
-const whole = new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve, { once: true }));
+
+// The text of an element that may not have been read yet: pictures stand at the end of the page.
+function textOf(id) {
+  const look = (resolve, reject) => {
+    const node = document.getElementById(id);
+    if (node && (node.nextSibling || document.readyState !== "loading")) resolve(node.textContent);
+    else if (document.readyState === "loading") setTimeout(() => look(resolve, reject), 30);
+    else reject(new Error("the page was cut off before this picture"));
+  };
+  return new Promise(look);
+}
 
 function startViewer(root, stored) {
   const views = new Map(Object.entries(stored.views));
@@ -24,8 +34,7 @@ function startViewer(root, stored) {
     },
     async image(key) {
       if (problems.has(key)) throw new Error(problems.get(key));
-      await whole;
-      return `data:image/webp;base64,${document.getElementById(key).textContent}`;
+      return `data:image/webp;base64,${await textOf(key)}`;
     },
     exchange: async () => null,
     async annotate(annotation) {
@@ -95,4 +104,3 @@ function wordsOf(view) {
 
 const viewerRoot = document.getElementById("viewer");
 if (viewerRoot) startViewer(viewerRoot, jsonOf("page-pairs"));
-whole.then(() => drawFigures(jsonOf("page-data")));
