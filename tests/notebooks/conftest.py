@@ -86,9 +86,12 @@ def lab(traces, project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     command = [
         sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser", "--ip=127.0.0.1", f"--port={_free_port()}",
         f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={project}",
-        "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.expose_app_in_browser=True",
     ]  # fmt: skip
+    quiet = own / "settings" / "@jupyterlab" / "apputils-extension"
+    quiet.mkdir(parents=True)
+    (quiet / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    places["JUPYTERLAB_SETTINGS_DIR"] = str(own / "settings")
     log = own / "log"
     with log.open("wb") as file:
         server = subprocess.Popen(command, cwd=project, env={**os.environ, **places}, stdout=file, stderr=file)

@@ -3,6 +3,7 @@
 With WORKBENCH_SCREENSHOTS=FOLDER each step is photographed there, in light and in dark.
 """
 
+import io
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from PIL import Image
 
 from workbench.annotations.log import read_annotations
 from workbench.rubrics.files import load_rubric
@@ -50,7 +52,9 @@ def photograph() -> Callable[[Any, str], None]:
     def take(page: Any, name: str) -> None:
         if not folder:
             return
-        lab = "jupyterapp" in page.evaluate("Object.keys(window)")
+        lab = page.evaluate("Boolean(window.jupyterapp)")
+        if lab and page.locator("#jp-left-stack").is_visible():
+            page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             if lab:
@@ -60,7 +64,10 @@ def photograph() -> Callable[[Any, str], None]:
                     "light => document.body.dataset.jpThemeLight === light", arg=str(scheme == "light").lower()
                 )
             page.wait_for_timeout(700)
-            page.screenshot(path=f"{folder}/{name}-{scheme}.png")
+            picture = Image.open(io.BytesIO(page.screenshot()))
+            picture.resize((1000, round(1000 * picture.height / picture.width)), Image.Resampling.LANCZOS).save(
+                f"{folder}/{name}-{scheme}.webp", quality=70
+            )
         page.emulate_media(color_scheme="light")
         if lab:
             page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Light' })")
@@ -138,11 +145,19 @@ def test_one_sitting_from_looking_to_sharing(lab_page, project, photograph):
     assert [edit["author"] for edit in saved.provenance["edits"]][-1] == "ada"
     assert "evidence" not in saved.provenance
     assert (project / "rubrics" / "shapes_t2i_arr.yaml").read_bytes() == before
+
+    # What is different from the version before, word by word.
+    page.keyboard.press("d")
+    compared = editor.locator(".wb-versions")
+    expect(compared.get_by_text("legible rims").first).to_be_visible()
+    expect(compared.get_by_text("blurred").first).to_be_visible()
+    editor.evaluate("node => node.scrollIntoView()")
     photograph(page, "4-version")
 
     # Share, and read it without network or kernel.
+    (free,) = (project / "outputs").glob("evaluate-*-rubric-free-*")
     shared = subprocess.run(
-        [sys.executable, "-m", "workbench.cli", "share", str(run), "--out", "page.html"],
+        [sys.executable, "-m", "workbench.cli", "share", str(run), "--against", str(free), "--out", "page.html"],
         cwd=project, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert shared.returncode == 0, shared.stderr
