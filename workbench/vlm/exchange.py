@@ -150,7 +150,7 @@ def _note(unkeyed: Mapping[str, Any], missing: int) -> str:
     said = []
     if not unkeyed:
         said.append(
-            "stored by an earlier version: the schema's name and order and the longest answer allowed are guesses"
+            "stored by an earlier version: the schema's name and order are guesses, its limit on the answer is left out"
         )
     if missing:
         said.append(f"{missing} of its images changed or vanished since, so the command cannot be sent as it is")

@@ -221,7 +221,8 @@ function mountViewer(root, host) {
     try {
       saved = await host.annotate(pair);
     } catch (error) {
-      return layout.said(`NOT saved: ${error.message}`, true);
+      const elsewhere = view?.id === target.view.id ? "" : ` (pair ${target.view.name})`;
+      return layout.said(`NOT saved${elsewhere}: ${error.message}`, true);
     }
     target.view.annotations = [...target.view.annotations.filter((each) => each.author !== about.author), saved];
     Object.assign(target.row, { mine: saved.label, noted: target.row.noted || Boolean(saved.note) });
