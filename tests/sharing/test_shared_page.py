@@ -59,6 +59,7 @@ def test_a_colleague_reads_follows_a_link_comments_and_hands_the_comments_back(h
     page.keyboard.press("ArrowRight")
     page.get_by_text("4 of 6").wait_for()
     assert page.evaluate("location.hash") == "#pair=p3"
+    page.locator("#viewer[aria-busy=false]").wait_for()  # a pair is labelled once it can be seen
     page.keyboard.press("b")
     page.get_by_label("your name").fill("Grace")
     page.keyboard.press("Enter")
