@@ -33,7 +33,7 @@ def share(
     if shared.missing_pictures:
         print(f"WARNING: {shared.missing_pictures:,} pictures could not be read; the page says which", file=sys.stderr)
     parts = ", ".join(f"{name} {_megabytes(size)}" for name, size in shared.sizes.items() if size > 10_000)
-    print(f"{_megabytes(shared.size)}: {parts}")
+    print(f"{_megabytes(shared.size)}" + (f": {parts}" if parts else ""))
     if shared.size > LARGE:
         print(
             f"WARNING: larger than {_megabytes(LARGE)}; evaluate fewer pairs (--limit) to share fewer, or put it where "

@@ -7,7 +7,6 @@ from typing import Any
 
 from workbench.evaluation.results import Results
 from workbench.rubrics.diff import diff
-from workbench.rubrics.rubric import Rubric
 from workbench.sharing.subject import Subject
 from workbench.widgets.foreign import displayable, foreign_html
 from workbench.widgets.rubric_diff import diff_html
@@ -54,22 +53,16 @@ def results_html(subject: Subject) -> str:
 
 
 def rubrics_html(subject: Subject) -> str:
-    """The rubrics as trees, folded where they are several, and what changed in the one in question."""
-    html = _changed(subject.before, subject.rubric) if subject.before and subject.rubric else ""
-    rubrics = subject.rubrics
-    if len(rubrics) < 2:
-        return "".join(rubric_html(each, findings=False) for each in rubrics) + html
-    folded = [
-        f"<details><summary>{foreign_html(each.name, 120)}</summary>{rubric_html(each, findings=False)}</details>"
-        for each in rubrics
+    """The rubrics as trees, folded where they are several, and what changed in them."""
+    trees = [rubric_html(each, findings=False) for each in subject.rubrics]
+    if len(trees) > 1:
+        names = [foreign_html(each.name, 120) for each in subject.rubrics]
+        trees = [f"<details><summary>{name}</summary>{tree}</details>" for name, tree in zip(names, trees, strict=True)]
+    changed = [
+        f"<h3>What changed from {foreign_html(before.name, 120)}</h3>{diff_html(diff(before, after))}"
+        for before, after in subject.changes
     ]
-    return "".join(folded) + html
-
-
-def _changed(before: Rubric, after: Rubric) -> str:
-    if before.hash == after.hash:
-        return ""
-    return f"<h3>What changed from {foreign_html(before.name, 120)}</h3>{diff_html(diff(before, after))}"
+    return "".join([*trees, *changed])
 
 
 def _facts(subject: Subject) -> Iterator[tuple[str, str]]:

@@ -133,8 +133,7 @@ def _badges(subject: Subject) -> str:
 
 
 def _notes(subject: Subject) -> list[str]:
-    shown = subject.judged or subject.manifest.kind == "induce"
-    return [*subject.notes, *([subject.dataset.note] if subject.dataset.note and shown else [])]
+    return [*subject.notes, *filter(None, [subject.dataset.note])]
 
 
 def _narrative(narrative: Narrative) -> str:

@@ -1,7 +1,7 @@
 """What is shared: a run folder read back, with every run it rests on, the pairs it judged and its rubric."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,8 @@ class Subject:
 
     - `state`: `finished`, or why not all is there. - `judged`: the judges of the viewer; the run's own, if it is an
       evaluation, is the last, what it is compared with the first. - `baseline`: the name of that.
-    - `rubric`, `before`: the rubric in question and the one its diff is against. - `audit`: the content of an audit.
+    - `rubrics`: the one in question, or those of a notebook's judges. - `changes`: of these, with what each was before.
+    - `audit`: the content of an audit.
     """
 
     path: Path
@@ -66,8 +67,8 @@ class Subject:
     baseline: Judged | None = None
     comparison: RunComparison | None = None
     dataset: Dataset = field(default_factory=lambda: no_dataset(""))
-    rubric: Rubric | None = None
-    before: Rubric | None = None
+    rubrics: tuple[Rubric, ...] = ()
+    changes: tuple[tuple[Rubric, Rubric], ...] = ()
     annotations: tuple[Annotation, ...] = ()
     notebook: Path | None = None
     audit: Mapping[str, Any] | None = None
@@ -79,10 +80,9 @@ class Subject:
         return self.judged[-1] if self.manifest.kind == "evaluate" and self.judged else None
 
     @property
-    def rubrics(self) -> list[Rubric]:
-        """The rubric in question, then those of the other judges, each once."""
-        every = [self.rubric, *(each.rubric for each in self.judged)]
-        return list({each.hash: each for each in reversed(every) if each}.values())[::-1]
+    def rubric(self) -> Rubric | None:
+        """The one rubric in question; None where there is none, or where there are several."""
+        return self.rubrics[0] if len(self.rubrics) == 1 else None
 
     @property
     def synthetic(self) -> bool:
@@ -124,7 +124,7 @@ def read_subject(run: Path, *, against: Path | None = None, pairs: Path | None =
     judged = _with_names(judged)
     dataset = _dataset_of(manifest, run, judged, pairs)
     judged = [_with_results(each, dataset) for each in judged]
-    rubric = _rubric_of(run, manifest, judged)
+    rubrics = _rubrics_of(run, manifest, judged)
     return Subject(
         path=run,
         manifest=manifest,
@@ -133,8 +133,8 @@ def read_subject(run: Path, *, against: Path | None = None, pairs: Path | None =
         baseline=judged[0] if baseline and judged and judged[0].path == baseline.path else None,
         comparison=comparison,
         dataset=dataset,
-        rubric=rubric,
-        before=_before(rubric, run, against),
+        rubrics=rubrics,
+        changes=tuple(_changes(rubrics, run, against)),
         annotations=_annotations([run, *(each.path for each in judged)]),
         notebook=_notebook(run, manifest),
         audit=_audit(run) if manifest.kind == "audit" else None,
@@ -217,13 +217,19 @@ def _dataset_of(manifest: Manifest, run: Path, judged: Sequence[Judged], given: 
         return find_dataset(newest.manifest, newest.path, given, newest.records)
     if manifest.kind == "induce" or given:
         return find_dataset(manifest, run, given, ())
-    return no_dataset("This run judged no pairs that could be shown here.")
+    return no_dataset("The notebook made no evaluation whose pairs could be shown." * (manifest.kind == "notebook"))
 
 
-def _rubric_of(run: Path, manifest: Manifest, judged: Sequence[Judged]) -> Rubric | None:
-    """The rubric in question: the run's own, or that of the last judge that has one."""
-    own = _rubric_in(run, manifest)
-    return own or next((each.rubric for each in reversed(judged) if each.rubric), None)
+def _rubrics_of(run: Path, manifest: Manifest, judged: Sequence[Judged]) -> tuple[Rubric, ...]:
+    """The rubric of a run; for a notebook those of its judges, each once."""
+    if manifest.kind != "notebook":
+        own = _rubric_in(run, manifest)
+        return (own,) if own else ()
+    rubrics: dict[str, Rubric] = {}
+    for each in judged:
+        if each.rubric:
+            rubrics.setdefault(each.rubric.hash, each.rubric)
+    return tuple(rubrics.values())
 
 
 def _rubric_in(run: Path, manifest: Manifest) -> Rubric | None:
@@ -245,16 +251,20 @@ def _rubric_files() -> list[Path]:
     return sorted((project_root() / "rubrics").glob("*.y*ml"))
 
 
-def _before(rubric: Rubric | None, run: Path, against: Path | None) -> Rubric | None:
-    """What the rubric is shown as a change of: the other run's, or its parent version."""
-    if rubric is None:
-        return None
-    if against and (other := _rubric_in(against, read_manifest(against))):
-        return other
-    for folder in (run, project_root() / "rubrics"):
-        if parents := ancestors(rubric, folder):
-            return parents[0]
-    return None
+def _changes(rubrics: Sequence[Rubric], run: Path, against: Path | None) -> Iterator[tuple[Rubric, Rubric]]:
+    """What each rubric is shown as a change of: the other run's rubric, or its parent version."""
+    other = _rubric_in(against, read_manifest(against)) if against else None
+    for rubric in rubrics:
+        before = other or _parent(rubric, rubrics, run)
+        if before and before.hash != rubric.hash:
+            yield before, rubric
+
+
+def _parent(rubric: Rubric, others: Sequence[Rubric], run: Path) -> Rubric | None:
+    parent = rubric.provenance.get("parent")
+    named = parent.get("hash") if isinstance(parent, Mapping) else None
+    found = (parents[0] for folder in (run, project_root() / "rubrics") if (parents := ancestors(rubric, folder)))
+    return next((each for each in others if each.hash == named), None) or next(found, None)
 
 
 def _annotations(folders: Sequence[Path]) -> tuple[Annotation, ...]:
