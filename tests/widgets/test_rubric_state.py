@@ -289,3 +289,11 @@ def test_the_static_tree_tells_weights_levels_lint_and_provenance():
 
 def test_a_megabyte_is_cut_in_the_static_tree():
     assert len(rubric_html(rubric("<" * 1_000_000))) < 20_000
+
+
+def test_levels_applied_as_they_were_shown_are_no_edit():
+    levels = (Level(0, "none\n\nat all\n"), Level(1, " all"))
+    graded = Rubric("mine", "t2i", (Theme("", criteria=(Criterion("c1", "Circles.", levels=levels),)),))
+    editor = RubricEditor(graded, author="anna")
+    editor.on_levels("c1", 0, row(editor, "c1")["levels_text"])
+    assert editor.rubric is graded

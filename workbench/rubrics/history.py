@@ -13,12 +13,19 @@ class State:
     """A rubric at one moment.
 
     - `what`: the edit that led to it; empty for the first.
-    - `file`: the name of the file that holds exactly this rubric; empty while it is nowhere but here.
+    - `file`: the name of the file it was read from or written to; empty while it is nowhere but here.
+    - `lost`: that file is known to hold something else by now, or to be gone.
     """
 
     rubric: Rubric
     what: str = ""
     file: str = ""
+    lost: bool = False
+
+    @property
+    def saved(self) -> bool:
+        """Whether a file holds exactly this rubric, as far as is known."""
+        return bool(self.file) and not self.lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +70,7 @@ class History:
     def with_saved(self, unsaved: State, saved: State) -> "History":
         """One state replaced by what was written of it, wherever undo and redo have gone meanwhile."""
         return replace(self, states=tuple(saved if state is unsaved else state for state in self.states))
+
+    def without(self, file: str) -> "History":
+        """The states that a file held, which holds them no longer, are saved nowhere."""
+        return replace(self, states=tuple(replace(s, lost=True) if s.file == file else s for s in self.states))

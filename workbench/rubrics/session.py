@@ -1,5 +1,6 @@
 """A rubric under edit by several hands at once: what is current, what is on disk, and what may still be applied."""
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -44,12 +45,15 @@ class Snapshot:
 
     @property
     def unsaved(self) -> bool:
-        return not self.history.now.file
+        return not self.history.now.saved
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an edit concerns, as it was shown at a revision: a criterion and one of its fields, or a theme."""
+    """What an edit concerns, as it was shown at a revision: a criterion and one of its fields, or a theme.
+
+    - `field`: empty where all of the criterion, or of the theme with its criteria, is concerned.
+    """
 
     revision: int
     criterion: str = ""
@@ -113,11 +117,12 @@ class RubricSession:
         One with the provenance of an earlier state and other words does not keep it: it was not found out about them.
         """
         with self._lock:
-            for state in self._history.states:
-                if not file and state.rubric.provenance == rubric.provenance and state.rubric.themes != rubric.themes:
-                    rubric = derived(state.rubric, Edited(rubric, what), author=self.author, file=state.file)
+            for state in self._history.states if rubric.provenance or not file else ():
+                if state.rubric.provenance == rubric.provenance and state.rubric.themes != rubric.themes:
+                    author = "" if file else self.author  # who changed the file it does not say
+                    rubric = derived(state.rubric, Edited(rubric, what), author=author, file=state.file)
                     break
-            if rubric != self._history.now.rubric or file != self._history.now.file:
+            if rubric != self._history.now.rubric or file != self._history.now.file or self._history.now.lost:
                 self._move(self._history.then(State(rubric, what, file)))
 
     def undo(self) -> None:
@@ -143,7 +148,7 @@ class RubricSession:
             if beside is None:
                 raise RubricError("the rubric has no file yet: give RubricEditor a path, such as rubrics/mine.yaml")
             state = now.history.now
-            if state.file and not path and not news:
+            if state.saved and not path and not news and _holds(beside.with_name(state.file), state.rubric):
                 raise RubricError(f"{state.file} holds exactly this rubric: there is nothing to save")
             try:
                 target = save_version(state.rubric, beside)
@@ -153,7 +158,7 @@ class RubricSession:
                     f"({error.strerror or error}): the edits are kept here; make room or allow writing, and save again"
                 ) from error
             with self._lock:
-                saved = replace(state, rubric=replace(state.rubric, name=target.stem), file=target.name)
+                saved = State(replace(state.rubric, name=target.stem), state.what, target.name)
                 self._watch(target, file_hash(target))
                 self._move(self._history.with_saved(state, saved))
             return target
@@ -184,12 +189,15 @@ class RubricSession:
         rubric = load_rubric(now.path, task=now.rubric.task)
         with self._lock:
             self._watch(now.path, digest)
-        self.replace(rubric, f"{now.path.name} reloaded", file=now.path.name)
+            self._history = self._history.without(now.path.name)
+            self.replace(rubric, f"{now.path.name} reloaded", file=now.path.name)
 
     def keep(self) -> None:
         """Go on with the edits and say no more about what is in the file now."""
         with self._lock:
             if self._path:
+                if self._news[1]:
+                    self._move(self._history.without(self._path.name))
                 self._known = self._news[0]
                 self._expected = self._known is not None
                 self._news = (self._known, None)
@@ -221,7 +229,7 @@ class RubricSession:
                 raise StaleEdit(
                     f"criterion {target.criterion} was changed elsewhere since you saw it: look at it, then edit again"
                 )
-        if target.theme is not None and [theme.name for theme in seen.themes] != [theme.name for theme in now.themes]:
+        if target.theme is not None and not _same_theme(seen, now, target.theme, whole=not target.field):
             raise StaleEdit("the themes were changed elsewhere since you saw them: look at them, then edit again")
 
 
@@ -235,6 +243,14 @@ def _changed(before: Criterion, after: Criterion, field: str) -> bool:
     return before.text != after.text or bool(getattr(before, field) != getattr(after, field))
 
 
+def _same_theme(seen: Rubric, now: Rubric, index: int, *, whole: bool) -> bool:
+    """Whether the place of a theme still names the same one: themes of one name are told apart by all that they are."""
+    names = [theme.name for theme in seen.themes]
+    if names != [theme.name for theme in now.themes] or not 0 <= index < len(names):
+        return False
+    return seen.themes[index] == now.themes[index] if whole or names.count(names[index]) > 1 else True
+
+
 def _holds(path: Path, rubric: Rubric) -> bool:
     try:
         return load_rubric(path, task=rubric.task).themes == rubric.themes
@@ -243,7 +259,7 @@ def _holds(path: Path, rubric: Rubric) -> bool:
 
 
 def _news(path: Path, rubric: Rubric) -> FileNews:
-    if not path.exists():
+    if not os.path.exists(path):  # which, unlike the method, is False where nobody may look
         return FileNews(
             "missing", f"{path.name} was deleted or moved. The rubric is still here: save it as a new version."
         )

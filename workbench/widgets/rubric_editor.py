@@ -115,8 +115,10 @@ class RubricEditor(KernelWidget):
 
     def on_levels(self, key: str, revision: int, text: str) -> dict[str, Any]:
         def change(rubric: Rubric, id: str) -> Edited:
-            stored = edits.levels_text(edits.find(rubric, id).levels)
-            return edits.set_levels(rubric, id, edits.parse_levels(restored(text, stored)))
+            levels = edits.find(rubric, id).levels
+            stored = edits.levels_text(levels)
+            typed = restored(text, stored)  # of levels left as they are not even the spaces change
+            return edits.set_levels(rubric, id, levels if typed == stored else edits.parse_levels(typed))
 
         return self._edit(key, revision, "levels", change)
 
@@ -169,7 +171,7 @@ class RubricEditor(KernelWidget):
         return self._apply(lambda r: edits.set_theme_weight(r, theme, value), Target(revision, theme=theme))
 
     def on_remove_theme(self, theme: int, revision: int) -> dict[str, Any]:
-        return self._apply(lambda r: edits.remove_theme(r, theme), Target(revision, theme=theme))
+        return self._apply(lambda r: edits.remove_theme(r, theme), Target(revision, field="", theme=theme))
 
     def on_shift_theme(self, theme: int, revision: int, by: int) -> dict[str, Any]:
         return self._apply(lambda r: edits.shift_theme(r, theme, 1 if by > 0 else -1), Target(revision, theme=theme))
