@@ -91,6 +91,22 @@ async def test_a_twin_goes_on_after_a_stop_within_the_same_caps(tmp_path: Path) 
             async with first.twin() as twin:
                 assert (await twin.ask(question())).cached
                 await twin.ask(question("another"))
-                assert (twin.identity(), twin.usage.calls, first.usage.calls) == (first.identity(), 2, 1)
-                with pytest.raises(BudgetSpent):
-                    await twin.ask(question("a third"))
+                assert (twin.identity(), twin.usage.calls, first.usage.calls) == (first.identity(), 2, 2)
+                for client in (first, twin):
+                    with pytest.raises(BudgetSpent):
+                        await client.ask(question("a third"))
+
+
+async def test_an_abandoned_request_that_is_asked_for_again_is_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PIXEL)
+    asked = question("which?", str(tmp_path / "a.png"))
+    failing = type(answer())(503, b"{}", delay_s=0.2)
+    with FaultyServer([failing]) as server:
+        async with client_of(server.url, tmp_path / "c.sqlite") as client:
+            first = asyncio.ensure_future(client.ask(asked))
+            while not server.requests:
+                await asyncio.sleep(0.01)
+            client.abandon()
+            reply = await client.ask(asked)
+            await first
+    assert (reply.value, len(server.requests)) == ([1, 2], 2)

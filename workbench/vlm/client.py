@@ -152,7 +152,7 @@ class VlmClient:
     def twin(self) -> Self:
         """A client with the same settings and cache file, for another event loop or to go on after a `StopRun`.
 
-        Its usage goes on from what this one has spent so far, so the caps hold for both, one after the other.
+        What they use is counted together, so the caps hold for both.
         """
         twin = type(self)(
             self.endpoint,
@@ -162,7 +162,7 @@ class VlmClient:
             structured=self.structured,
             images=self._images.policy,
         )
-        twin._budget.usage = replace(self.usage)
+        twin._budget.usage = self.usage
         return twin
 
     async def ask(self, request: ChatRequest) -> Reply:
@@ -208,6 +208,7 @@ class VlmClient:
             return _Asked(question.key, found, Spent())
         task = self._under_way.get(question.key)
         if task:
+            self._sender.resume(task)
             self.usage.cached += 1
             try:
                 return replace(await asyncio.shield(task), spent=Spent())

@@ -56,7 +56,7 @@ class Sender:
         self.mode: Structured = "json_schema" if structured == "auto" else structured
         self._gives_logprobs = True
         self._sending: set[asyncio.Task[Any] | None] = set()
-        self._abandoned = 0
+        self._given_up: set[asyncio.Task[Any] | None] = set()
         self.has_worked = False
 
     async def fetch(self, job: Job) -> Answer:
@@ -66,11 +66,17 @@ class Sender:
         except StopRun as error:
             self._budget.stop(error)
             raise
+        finally:
+            self._given_up.discard(asyncio.current_task())
 
     def abandon(self) -> set[asyncio.Task[Any] | None]:
-        """The tasks whose request is on its way now; none of them makes another attempt."""
-        self._abandoned += 1
+        """The tasks whose request is on its way now; none of them makes another attempt, unless it is `resume`d."""
+        self._given_up |= self._sending
         return set(self._sending)
+
+    def resume(self, task: asyncio.Task[Any]) -> None:
+        """Somebody waits again for an abandoned request that is on its way."""
+        self._given_up.discard(task)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -82,7 +88,6 @@ class Sender:
         failures: list[str] = []
         refused = 0
         late = ""
-        abandoned = self._abandoned
         deadline: float | None = None  # set with the first slot: thousands may be waiting for theirs
         while len(failures) < self._limits.attempts:
             try:
@@ -104,7 +109,7 @@ class Sender:
                 wait_s = error.wait_s
             finally:
                 self._limiter.release()
-            if self._abandoned != abandoned:
+            if asyncio.current_task() in self._given_up:
                 refused, late = 0, "; it was given up"  # nobody asks any more: no reason to stop the run
                 break
             if len(failures) < self._limits.attempts:

@@ -38,7 +38,7 @@ class RejudgePanel(KernelWidget):
         panel
 
     - `editor`: anything with a trait `rubric`, such as a `RubricEditor`.
-    - `client`: its settings and cache are used, by a client of the panel's own; its caps go on from what it has spent.
+    - `client`: its settings and cache are used, by a client of the panel's own; its caps hold for both together.
     - `baseline`: what every version is compared with, the editor's rubric as it is now unless given; one without an
       enabled criterion stands for rubric-free.
     - `most_calls`: where changes are judged automatically, those that take more calls still wait to be told.
