@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import resource
@@ -13,8 +14,8 @@ from hypothesis import strategies as st
 from said import says
 
 from workbench.annotations.annotation import Annotation
-from workbench.annotations.log import AnnotationLog, read_annotations
-from workbench.annotations.merge import merge_files
+from workbench.annotations.log import AnnotationLog, latest, read_annotations
+from workbench.annotations.merge import merge, merge_files
 from workbench.runs.storage import StorageError
 
 WORKER = """
@@ -179,3 +180,24 @@ def test_whatever_two_processes_append_every_complete_line_is_read_back(tmp_path
         mine = [repr(each) for batch in sent[worker::2] for each in batch]
         rest = iter(map(repr, read))
         assert all(line in rest for line in mine)
+
+
+def test_what_was_said_last_counts_after_a_merge_too_though_the_clock_was_set_back(tmp_path):
+    log = AnnotationLog(tmp_path / "a.jsonl")
+    log.append(says("ada", "p0", "a", 50))
+    log.append(says("ada", "p0", "b", 5))
+    log.append(says("ada", "p1", "tie", 5))
+    merged = merge([read_annotations(log.path)])
+    assert latest(merged.annotations) == log.latest()
+    assert log.latest()["p0", "ada"].label == "b"
+    assert log.latest()["p1", "ada"] == says("ada", "p1", "tie", 5)
+    assert merged.conflicts == ()
+
+
+def test_a_file_system_without_locks_still_takes_annotations(tmp_path, monkeypatch):
+    def unsupported(*_: object) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    AnnotationLog(tmp_path / "a.jsonl").append(says("ada", "p0", "a"))
+    assert AnnotationLog(tmp_path / "a.jsonl").latest()["p0", "ada"].label == "a"

@@ -147,3 +147,16 @@ def test_people_are_counted_by_what_counts():
     ada, ben = merged.people
     assert (ada.labels, ada.ties, ada.skips, ada.notes, ada.orphans) == (1, 1, 1, 1, 1)
     assert (ben.labels, ben.notes, ben.conflicts) == (0, 1, 0)
+
+
+def test_words_on_a_pair_that_has_another_id_now_are_not_lost_with_the_file_that_is_replaced(tmp_path):
+    out = write(tmp_path / "out.jsonl", says("ada", "old", "a", content=content_hash(pair(0))))
+    other = write(tmp_path / "other.jsonl", says("ben", "old", "b", content=content_hash(pair(0))))
+    before = out.read_bytes()
+    with pytest.raises(ValueError, match="holds 1 annotations that the files named do not"):
+        merge_files([other], out, [pair(0)])
+    assert out.read_bytes() == before
+    merged = merge_files([other, out], out, [pair(0)])
+    assert merge_files([other, out], out, [pair(0)]).annotations == merged.annotations
+    both = write(tmp_path / "both.jsonl", *merged.annotations)
+    assert merge_files([both], out, [pair(0)]).annotations == merged.annotations

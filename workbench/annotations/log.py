@@ -6,6 +6,8 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from workbench.annotations.annotation import SCHEMA, Annotation, read_annotation
@@ -38,13 +40,16 @@ class AnnotationLog:
     def append(self, annotation: Annotation) -> None:
         """Write one line at once; a torn line that a kill left behind is cut off first.
 
+        Where a clock was set back the line bears a time just after the author's last word on the pair: files are merged
+        by time, and what was said last must count there too.
+
         Raises `StorageError` when it cannot be written; then the annotation is not in `latest()` either.
         """
-        line = annotation.to_line()
         with self._guard, alone(self.path):
             self._refresh(held=True)
+            annotation = _after(annotation, self._latest.get(annotation.key))
             with LineLog(self.path) as file:
-                file.append(line)
+                file.append(annotation.to_line())
             self._latest[annotation.key] = annotation
             self._signature = _signature(self.path)
 
@@ -122,10 +127,17 @@ def alone(path: Path) -> Iterator[None]:
         os.close(file)
 
 
+def _after(annotation: Annotation, last: Annotation | None) -> Annotation:
+    if last is None or annotation.moment >= last.moment:
+        return annotation
+    return replace(annotation, time=(last.moment + timedelta(microseconds=1)).isoformat(timespec="microseconds"))
+
+
 def _locked(path: Path) -> int:
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(OSError):  # some file systems have no locks; one write of a whole line is safe there too
+            fcntl.flock(file, fcntl.LOCK_EX)
         try:
             if os.path.samestat(os.fstat(file), os.stat(path)):  # else it was replaced while this one waited
                 return file

@@ -124,8 +124,8 @@ def merge_files(
     """
     with alone(out) if out.exists() else nullcontext():
         merged = merge(read_files(files, held=out), comparisons, hashes=hashes)
-        if out.exists():
-            _refuse_loss(out, merged)
+        if out.exists() and not any(file.samefile(out) for file in files):
+            _refuse_loss(out, merged, comparisons)
         with storage(out), replacing(out) as temporary:
             temporary.write_bytes(b"".join(annotation.to_line() for annotation in merged.annotations))
     return merged
@@ -172,12 +172,12 @@ def _read_file(file: Path, *, held: bool) -> tuple[list[Annotation], list[str]]:
     return annotations, problems
 
 
-def _refuse_loss(out: Path, merged: Merged) -> None:
+def _refuse_loss(out: Path, merged: Merged, comparisons: Sequence[Comparison] | None) -> None:
     there, problems = read_lines(out, held=True)
     if problems:
         raise ValueError(f"--out {out} is in the way: {problems[0]}; name another file")
     said = {_said(annotation) for annotation in merged.annotations}
-    lost = [each for each in there if _said(each) not in said and each.pair_id not in merged.renamed]
+    lost = [each for each in merge([there], comparisons).annotations if _said(each) not in said]
     if lost:
         raise ValueError(
             f"--out {out} holds {len(lost):,} annotations that the files named do not: name it as one of them too, "
