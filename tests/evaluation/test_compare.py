@@ -14,6 +14,7 @@ VERDICTS = {
     "b": Verdict(ranks=(2, 1)),
     "t": Verdict(ranks=(1, 1)),
     "x": Verdict(ranks=None, failure="invalid"),
+    "e": Verdict(ranks=None, failure="error"),
 }
 
 
@@ -128,3 +129,13 @@ def test_run_folders_on_disk_are_compared(tmp_path):
     assert (found.a, found.b, found.differences["resolved"].verdict) == ("none", "rubric", "better")
     with pytest.raises(ValueError, match="not a run folder"):
         compare_run_folders(tmp_path / "none", tmp_path / "absent")
+
+
+def test_errors_are_counted_and_nothing_they_could_undo_is_concluded():
+    good = run("good", *["aa"] * 100)
+    half = compare_runs(good, run("half", *["ee"] * 60, *["aa"] * 40))
+    assert (half.differences["mean"].value, half.differences["mean"].verdict) == (pytest.approx(-0.6), "undecided")
+    assert (half.errors, half.invalid) == (120, 0)
+    assert "is undecided. 120 verdicts are errors, which count as not right" in half.sentence
+    few = compare_runs(good, run("few", *["bb"] * 58, "ee", "xx", *["aa"] * 40))  # whatever the two had been
+    assert (few.differences["mean"].verdict, few.errors, few.invalid) == ("worse", 2, 2)

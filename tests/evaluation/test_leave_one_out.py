@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from faulty_server import FaultyServer
+from faulty_server import FaultyServer, status
 from panel_helpers import client_of, judge, pairs, rubric
 
 from workbench.evaluation.leave_one_out import caution, rubrics_left, without, worths
@@ -54,3 +54,19 @@ async def test_too_few_pairs_claim_nothing(tmp_path: Path) -> None:
 def test_what_is_not_judged_yet_is_left_out() -> None:
     assert worths(MIXED, []) == []
     assert caution([]) == "No criterion has been left out yet."
+
+
+async def test_a_server_that_fails_makes_no_criterion_look_useful(tmp_path: Path) -> None:
+    """With the rubric all are right; without a criterion hardly any verdict comes."""
+    panel, judgements, answered = pairs(24), [], 48 + 4
+    failing = FaultyServer(lambda number, request: judge(number, request) if number < answered else status(500))
+    with failing as server:
+        async with client_of(server.url, tmp_path / "c.sqlite") as client:
+            for each in rubrics_left(MIXED):
+                records: list[VerdictRecord] = []
+                await judge_panel(panel, client, each, records.append)
+                judgements.append(Judgement(each, tuple(panel), tuple(records)))
+    found = worths(MIXED, judgements)
+    assert [each.said for each in found] == ["undecided", "undecided"]
+    assert all(each.comparison.errors >= 44 for each in found)
+    assert "errors, which count as not right" in found[0].comparison.sentence

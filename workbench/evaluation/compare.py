@@ -3,7 +3,7 @@
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.evaluation.record import VerdictRecord, read_verdicts
 from workbench.evaluation.statistics import HALF_PAIR, Difference, bootstrap_bounds, paired_difference
-from workbench.evaluation.table import Bools, Floats, Ints, VerdictTable
+from workbench.evaluation.table import ERROR, INVALID, Bools, Floats, Ints, VerdictTable
 from workbench.runs.manifest import read_manifest
 from workbench.vlm.settings import SYNTHETIC_MODELS
 
@@ -59,6 +59,8 @@ class RunComparison:
 
     - `differences`: forward, reverse, mean, resolved, position_bias, consistency; B minus A.
     - `only_in_a`, `only_in_b`: pairs judged in both orders by one run alone; they are in no number.
+    - `errors`, `invalid`: verdicts of both runs on these pairs that failed and count as not right. An error is no
+      answer, so nothing is concluded that answers in place of the errors could undo.
     - `sentence`: what the numbers allow one to say about mean accuracy, the quantity fixed beforehand.
     """
 
@@ -73,6 +75,8 @@ class RunComparison:
     flip_counts: Mapping[str, int]
     sentence: str
     synthetic: bool
+    errors: int = 0
+    invalid: int = 0
     schema: str = "workbench.comparison/1"
 
     def to_json(self) -> dict[str, Any]:
@@ -130,7 +134,12 @@ def compare_runs(a: JudgedRun, b: JudgedRun, *, seed: int = 0) -> RunComparison:
         raise ValueError(f"{a.name} and {b.name} share no pair judged in both orders: finish both runs first")
     at_a = np.array([rows_a[pair] for pair in shared], dtype=np.int64)
     at_b = np.array([rows_b[pair] for pair in shared], dtype=np.int64)
-    differences = _differences(a.table, b.table, at_a, at_b, seed)
+    errors, invalid = (
+        sum(int((table.ranking[at] == kind).sum()) for table, at in ((a.table, at_a), (b.table, at_b)))
+        for kind in (ERROR, INVALID)
+    )
+    found = _differences(a.table, b.table, at_a, at_b, seed)
+    differences = {name: _beyond_errors(name, difference, errors) for name, difference in found.items()}
     flips = _flips(a.table, b.table, at_a, at_b)
     counts = Counter(flip.kind for flip in flips)
     synthetic = a.synthetic or b.synthetic
@@ -145,8 +154,10 @@ def compare_runs(a: JudgedRun, b: JudgedRun, *, seed: int = 0) -> RunComparison:
         differences=differences,
         flips=flips,
         flip_counts={kind: counts[kind] for kind in kinds},
-        sentence=_sentence(differences["mean"]) + (" Synthetic." if synthetic else ""),
+        sentence=_sentence(differences["mean"], errors) + (" Synthetic." if synthetic else ""),
         synthetic=synthetic,
+        errors=errors,
+        invalid=invalid,
     )
 
 
@@ -213,6 +224,14 @@ def _differences(a: VerdictTable, b: VerdictTable, at_a: Ints, at_b: Ints, seed:
     return differences
 
 
+def _beyond_errors(name: str, d: Difference, errors: int) -> Difference:
+    """Undecided where right answers in place of errors could undo the verdict; each moves a quantity by 1/n at most."""
+    if d.ci95 is None or d.verdict == "undecided":
+        return d
+    moved = errors / d.n * (0.5 if name == "mean" else 1.0)
+    return d if min(map(abs, d.ci95)) > moved else replace(d, verdict="undecided")
+
+
 def _flips(a: VerdictTable, b: VerdictTable, at_a: Ints, at_b: Ints) -> list[Flip]:
     resolved_a, resolved_b = a.resolved()[at_a], b.resolved()[at_b]
     changed = _winner_changed(a, b, at_a, at_b)
@@ -237,17 +256,20 @@ def _winner_changed(a: VerdictTable, b: VerdictTable, at_a: Ints, at_b: Ints) ->
     return np.asarray((different & both).any(axis=(1, 2)))
 
 
-def _sentence(d: Difference) -> str:
+def _sentence(d: Difference, errors: int) -> str:
     if d.value is None or d.ci95 is None:
         return "No shared pair carries a label, so nothing can be said about accuracy."
     low, high = d.ci95
     measured = f"{d.value * 100:+.1f} points (95% interval {low * 100:+.1f} to {high * 100:+.1f})"
     pairs = f"With {d.n:,} pairs of {d.n_clusters:,} prompts"
+    failed = f" {errors:,} verdicts are errors, which count as not right: judge them again." if errors else ""
     if d.smallest_detectable is None:
-        return f"{pairs} no gain in mean accuracy can be told from chance; the measured {measured} is undecided."
+        return (
+            f"{pairs} no gain in mean accuracy can be told from chance; the measured {measured} is undecided.{failed}"
+        )
     seen = f"a gain in mean accuracy of {d.smallest_detectable * 100:.1f} points or more could have been seen"
     said = "undecided" if d.verdict == "undecided" else f"{d.verdict} than before"
-    return f"{pairs} {seen} (80% power); the measured {measured} is {said}."
+    return f"{pairs} {seen} (80% power); the measured {measured} is {said}.{failed}"
 
 
 def _difference_line(name: str, d: Difference) -> str:

@@ -96,7 +96,15 @@ def _worths(found: dict[str, Any] | None) -> list[str]:
     for row in found["rows"]:
         name = f"{foreign_html(row['id'])}: {foreign_html(row['text'], 200)}"
         lines.append(
-            _row("td", (name, _told(row["difference"]), escape(row["said"]), f"{row['fixed']} / {row['broken']}"))
+            _row(
+                "td",
+                (
+                    name,
+                    _told(row["difference"]),
+                    escape(", ".join(filter(None, (row["said"], row["failed"])))),
+                    f"{row['fixed']} / {row['broken']}",
+                ),
+            )
         )
     table = f'<table style="{_TABLE}">{"".join(lines)}</table>'
     return [_line("<b>What each criterion is worth</b>"), table, _line(escape(found["caution"]))]

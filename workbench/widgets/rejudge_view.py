@@ -158,10 +158,18 @@ def _worth(worth: Worth) -> dict[str, Any]:
         "text": displayable(worth.criterion.text, _PROMPT),
         "difference": _estimate(worth.difference),
         "said": worth.said,
+        "failed": _failed(worth.comparison),
         "fixed": worth.comparison.flip_counts["fixed"],
         "broken": worth.comparison.flip_counts["broken"],
         "seen": worth.difference.smallest_detectable,
     }
+
+
+def _failed(comparison: RunComparison) -> str:
+    """Verdicts with and without the criterion that failed: `2 invalid, 48 errors`."""
+    told = [f"{comparison.invalid} invalid"] if comparison.invalid else []
+    told += [f"{comparison.errors} error{'s' * (comparison.errors > 1)}"] if comparison.errors else []
+    return ", ".join(told)
 
 
 def _estimate(number: Estimate | Difference) -> dict[str, Any] | None:

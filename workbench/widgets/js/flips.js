@@ -91,11 +91,11 @@ function reasonsOf(view) {
 function worthTable(worths) {
   const reach = Math.max(0.1, ...worths.rows.flatMap(({ difference: d }) => (d ? [Math.abs(d.low), Math.abs(d.high)] : [])));
   const tone = { helps: "wb-good", hurts: "wb-bad" };
-  const lines = worths.rows.map(({ id, text, difference: d, said, fixed, broken }) => {
+  const lines = worths.rows.map(({ id, text, difference: d, said, failed, fixed, broken }) => {
     return element("tr", {},
       element("th", { scope: "row" }, element("b", {}, foreign(id)), element("br"), foreign(text, { class: "wb-faint wb-clip", title: text })),
       element("td", {}, d ? intervalBar(d, { from: -reach, to: reach, zero: 0 }) : null, element("span", { class: "wb-number", "aria-hidden": String(Boolean(d)) }, d?.text ?? "no labelled pair")),
-      element("td", {}, element("b", { class: tone[said] ?? "wb-faint" }, said)), element("td", {}, `${fixed} / ${broken}`));
+      element("td", {}, element("b", { class: tone[said] ?? "wb-faint" }, said), failed ? element("b", { class: "wb-warn" }, ` · ${failed}`) : null), element("td", {}, `${fixed} / ${broken}`));
   });
   const heads = ["criterion", "worth: accuracy with it minus without", "", "pairs right only with / without it"];
   return element("table", { class: "wb-worths" },
