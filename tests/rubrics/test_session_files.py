@@ -85,6 +85,12 @@ class TestThemesOfStaleTabs:
         with pytest.raises(StaleEdit):
             session.edit(lambda r: edits.remove_theme(r, 0), Target(0, field="", theme=0))
 
+    def test_a_rubric_without_themes_is_begun(self):
+        session = RubricSession(Rubric("mine", "t2i", ()), None, "anna")
+        session.edit(lambda r: edits.add(r, "New.", theme=0), Target(0, theme=0))
+        with pytest.raises(StaleEdit):  # in another tab
+            session.edit(lambda r: edits.add(r, "New.", theme=0), Target(0, theme=0))
+
     def test_themes_without_names_are_told_apart(self):
         first, second = (Theme("", criteria=(Criterion(id, f"Text of {id}."),)) for id in ("c1", "c2"))
         session = RubricSession(Rubric("mine", "t2i", (first, second)), None, "anna")

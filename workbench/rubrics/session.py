@@ -246,9 +246,10 @@ def _changed(before: Criterion, after: Criterion, field: str) -> bool:
 def _same_theme(seen: Rubric, now: Rubric, index: int, *, whole: bool) -> bool:
     """Whether the place of a theme still names the same one: themes of one name are told apart by all that they are."""
     names = [theme.name for theme in seen.themes]
-    if names != [theme.name for theme in now.themes] or not 0 <= index < len(names):
+    if names != [theme.name for theme in now.themes]:
         return False
-    return seen.themes[index] == now.themes[index] if whole or names.count(names[index]) > 1 else True
+    whole = whole or names.count(names[index] if index < len(names) else "") > 1  # a first theme may be there only soon
+    return not whole or seen.themes[index : index + 1] == now.themes[index : index + 1]
 
 
 def _holds(path: Path, rubric: Rubric) -> bool:

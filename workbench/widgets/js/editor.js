@@ -32,11 +32,11 @@ function mountEditor(root, model) {
     ask: kernel.ask,
     revision: () => view.revision,
     say,
-    // One after the other: what is done next is done to what the last one led to.
-    act: (question, content) => (acting = acting.then(() => host.send(question, content))),
+    // One after the other: what is done next is done to what the last one led to, so `content()` is asked for only then.
+    act: (question, content = () => ({})) => (acting = acting.then(() => host.send(question, content))),
     async send(question, content) {
       try {
-        await kernel.ask(question, "revision" in content ? { ...content, revision: view.revision } : content);
+        await kernel.ask(question, content());
         say("");
         return true;
       } catch (error) {
@@ -55,8 +55,8 @@ function mountEditor(root, model) {
   const title = element("span", { class: "wb-title" });
   const facts = element("div", { class: "wb-facts wb-faint" });
   const unsaved = element("span", { class: "wb-unsaved" });
-  const undo = element("button", { type: "button", on: { click: () => host.act("undo", {}) } }, "Undo");
-  const redo = element("button", { type: "button", on: { click: () => host.act("redo", {}) } }, "Redo");
+  const undo = element("button", { type: "button", on: { click: () => host.act("undo") } }, "Undo");
+  const redo = element("button", { type: "button", on: { click: () => host.act("redo") } }, "Redo");
   const save = element("button", { type: "button", title: "Save as a new version (s)", on: { click: saveVersion } }, "Save version");
   const compare = element("button", { type: "button", title: "Compare versions (d)", "aria-pressed": "false", on: { click: toggleVersions } }, "Compare");
   const help = element("button", { type: "button", title: "Keys (?)", "aria-pressed": "false", on: { click: toggleSheet } }, "?");
@@ -125,7 +125,7 @@ function mountEditor(root, model) {
   function showNews() {
     news.hidden = !view.news;
     if (!view.news) return;
-    const button = (word, question) => element("button", { type: "button", on: { click: () => host.act(question, {}) } }, word);
+    const button = (word, question) => element("button", { type: "button", on: { click: () => host.act(question) } }, word);
     news.replaceChildren(
       foreign(view.news.message),
       element(
@@ -260,7 +260,7 @@ function mountEditor(root, model) {
   }
 
   function undoOrRedo(event) {
-    host.act(event.shiftKey ? "redo" : "undo", {});
+    host.act(event.shiftKey ? "redo" : "undo");
   }
 
   function toggleSheet() {
@@ -291,7 +291,7 @@ function mountEditor(root, model) {
     o: () => chosen()?.toggleOrigin?.(),
     "Ctrl+z": undoOrRedo,
     "Ctrl+Z": undoOrRedo, // Shift or Caps Lock
-    "Ctrl+y": () => host.act("redo", {}),
+    "Ctrl+y": () => host.act("redo"),
     s: saveVersion,
     d: toggleVersions,
     r: check,
@@ -302,7 +302,10 @@ function mountEditor(root, model) {
     if (row && row !== selected) select(row, false);
     check();
   });
-  dragRows(root, tree, (key, theme, before) => host.act("move", { key, revision: view.revision, theme, before }));
+  dragRows(root, tree, (key, theme, before) => {
+    const content = { key, revision: view.revision, theme, before }; // the place is one of what was shown
+    host.act("move", () => content);
+  });
   const timer = setInterval(() => document.hasFocus() && root.contains(document.activeElement) && check(), CHECK_MS);
 
   kernel.listen("state", show);

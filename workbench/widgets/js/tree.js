@@ -1,5 +1,5 @@
 // The rubric as a tree. Rows live as long as their criterion, so that what is focused or typed in one stays when
-// another changes. `host` = { act(question, content, { quiet }), revision(), ask, drafts }.
+// another changes. `host` = { act(question, content()), revision(), ask, add, addAtEnd, say }.
 
 function iconButton(sign, title, click) {
   return element("button", { type: "button", class: "wb-tool", title, "aria-label": title, tabIndex: -1, on: { click } }, sign);
@@ -52,7 +52,7 @@ function criterionRow(key, host) {
   const levelSlot = element("div");
   const addSlot = element("div");
   const origin = element("div", { class: "wb-origin", hidden: true });
-  const weight = weightInput(`Weight of ${key}`, (value) => act("weight", { weight: value }));
+  const weight = weightInput(`Weight of ${key}`, (value) => act("weight", () => ({ weight: value })));
   const grip = element("span", { class: "wb-grip", draggable: true, title: "Drag to move (Alt+↑, Alt+↓)", "aria-hidden": "true" }, "⠿");
   const tools = element(
     "span",
@@ -71,15 +71,16 @@ function criterionRow(key, host) {
     element("div", { class: "wb-side" }, tools, weight.box),
   );
   enabled.addEventListener("change", () => {
-    act("enable", { enabled: enabled.checked });
+    const wanted = enabled.checked;
+    act("enable", () => ({ enabled: wanted }));
     node.focus();
   });
   text.addEventListener("click", () => window.getSelection().isCollapsed && editText());
   levels.addEventListener("click", () => window.getSelection().isCollapsed && editLevels());
 
-  const act = (question, content) => host.act(question, { key, revision: host.revision(), ...content });
-  const shift = (by) => act("shift", { by });
-  const remove = () => act("remove", {});
+  const act = (question, content) => host.act(question, () => ({ key, revision: host.revision(), ...content() }));
+  const shift = (by) => act("shift", () => ({ by }));
+  const remove = () => act("remove", () => ({}));
 
   function open(name, place, shown, options) {
     if (drafts[name]) return drafts[name].focus();
@@ -154,7 +155,7 @@ function criterionRow(key, host) {
     remove,
     toggleOrigin,
     focusWeight: () => weight.box.focus(),
-    toggle: () => act("enable", { enabled: !view.enabled }),
+    toggle: () => act("enable", () => ({ enabled: !view.enabled })),
     get typing() {
       return Object.keys(drafts).length > 0;
     },
@@ -188,7 +189,7 @@ function themeSection(host) {
   const name = element("span", { class: "wb-theme-name", title: "Rename (Enter)" });
   const slot = element("div");
   const addSlot = element("div");
-  const weight = weightInput("Weight of the theme", (value) => act("theme_weight", { weight: value }));
+  const weight = weightInput("Weight of the theme", (value) => act("theme_weight", () => ({ weight: value })));
   const head = element(
     "div",
     { class: "wb-theme-head", tabIndex: -1, data: { row: "theme" } },
@@ -208,9 +209,14 @@ function themeSection(host) {
   const node = element("section", { class: "wb-theme" }, head, slot, list, addSlot);
   name.addEventListener("click", () => editText());
 
-  const act = (question, content) => host.act(question, { theme: index, revision: host.revision(), ...content });
-  const shift = (by) => act("shift_theme", { by });
-  const remove = () => act("remove_theme", {});
+  // Its index is looked up when its turn comes: what was done before may have moved or removed it.
+  const act = (question, content) =>
+    host.act(question, () => {
+      if (!node.isConnected) throw new Error("the theme is gone");
+      return { theme: index, revision: host.revision(), ...content() };
+    });
+  const shift = (by) => act("shift_theme", () => ({ by }));
+  const remove = () => act("remove_theme", () => ({}));
 
   function open(kind, place, options) {
     if (drafts[kind]) return drafts[kind].focus();
