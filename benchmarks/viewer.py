@@ -24,8 +24,10 @@ from workbench.judges.verdict import Verdict
 from workbench.pairs.comparison import Comparison
 from workbench.widgets.pair_viewer import PairViewer
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "widgets"))
-from conftest import BROWSER, CHROMIUM, BrowserPage
+TESTS = Path(__file__).parent.parent / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "widgets")]
+from browser import BROWSER, CHROMIUM  # noqa: E402
+from widget_page import BrowserPage  # noqa: E402
 
 CELL = """
 import sys

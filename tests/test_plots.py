@@ -9,8 +9,8 @@ import pytest
 
 from workbench.evaluation.results import Accuracy
 from workbench.evaluation.statistics import Estimate
-from workbench.figure_text import Alternative
-from workbench.figure_theme import COLORS, GREY, follow_page, theme
+from workbench.figures.text import Alternative
+from workbench.figures.theme import COLORS, GREY, follow_page, theme
 from workbench.plots import (
     accuracy_figure,
     counts_figure,

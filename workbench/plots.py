@@ -1,7 +1,7 @@
 """Figures of the notebooks: one template, colours that colour-blind readers can tell apart, intervals always drawn.
 
 Every figure says in its title when its numbers come from the embedded world (`synthetic`), and carries them as text
-(`workbench.figure_text`).
+(`workbench.figures.text`).
 """
 
 import math
@@ -13,9 +13,9 @@ import plotly.io as pio
 
 from workbench.evaluation.results import Accuracy
 from workbench.evaluation.statistics import Estimate
-from workbench.figure_costs import CostAxis, label_spots
-from workbench.figure_text import Alternative, ReadableRenderer, Row
-from workbench.figure_theme import COLORS, GREY, LAYOUT, REFERENCE, SYMBOLS, plain, wrapped
+from workbench.figures.costs import CostAxis, label_spots
+from workbench.figures.text import Alternative, ReadableRenderer, Row
+from workbench.figures.theme import COLORS, GREY, LAYOUT, REFERENCE, SYMBOLS, plain, wrapped
 
 _AGREEMENT = "agreement with people"
 _TITLE = 68  # characters of a line of the title

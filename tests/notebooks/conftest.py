@@ -3,7 +3,6 @@ in its environment."""
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,11 +15,6 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium")
-BROWSER = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 TOKEN = "for-this-test"
 # The Run menu may hang when used at once; the command waits until the kernel answers.
 RUN_ALL = """async () => {
@@ -140,15 +134,10 @@ class LabPage:
 
 
 @pytest.fixture
-def lab_page(lab: str) -> Iterator[LabPage]:
+def lab_page(lab: str, chromium: Any) -> Iterator[LabPage]:
     """A browser tab of its own on the module's JupyterLab; a test fails when its page raised."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed (Debian: apt install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER)
-        opened = LabPage(browser.new_page(viewport={"width": 1400, "height": 1000}), lab)
-        yield opened
-        browser.close()
+    context = chromium.new_context(viewport={"width": 1400, "height": 1000})
+    opened = LabPage(context.new_page(), lab)
+    yield opened
+    context.close()
     assert opened.errors == []

@@ -1,15 +1,11 @@
 """A working directory with pairs, and a browser that opens files with the network off."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from shared_runs import write_pairs
-
-CHROMIUM = shutil.which("chromium")
-BROWSER = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 
 
 @pytest.fixture
@@ -18,18 +14,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     write_pairs(tmp_path / "data")
     return tmp_path
-
-
-@pytest.fixture(scope="module")  # not longer: Playwright's loop keeps async tests of other modules from running
-def chromium() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed (Debian: apt install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER)
-        yield browser
-        browser.close()
 
 
 class Reader:

@@ -11,7 +11,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from workbench.figure_theme import theme
+from workbench.figures.theme import theme
 from workbench.runs.manifest import now
 from workbench.sharing.card import card_html, facts, results_html, rubrics_html
 from workbench.sharing.markup import plain_text

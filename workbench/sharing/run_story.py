@@ -202,8 +202,8 @@ def _figure(place: str, figure: "Figure") -> Block:
 
     import plotly.io as pio
 
-    from workbench.figure_text import Alternative
-    from workbench.figure_theme import LAYOUT, follow_page
+    from workbench.figures.text import Alternative
+    from workbench.figures.theme import LAYOUT, follow_page
 
     figure.update_layout(template={"layout": dict(LAYOUT)})
     drawn = follow_page(json.loads(pio.to_json(figure)))
