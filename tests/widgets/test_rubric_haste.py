@@ -1,9 +1,11 @@
 """The rubric editor under hands that are faster than the kernel, in two tabs at once, and behind a busy kernel."""
 
+import threading
+
 import pytest
 
 from workbench.rubrics import edits
-from workbench.rubrics.rubric import Criterion, Rubric, Theme
+from workbench.rubrics.rubric import Criterion, Rubric, RubricError, Theme
 from workbench.widgets.rubric_editor import RubricEditor
 
 
@@ -83,3 +85,31 @@ def test_two_tabs_show_one_rubric_and_neither_undoes_what_the_other_has_not_seen
     two.keyboard.press("Enter")
     reaches(one, "Theirs.")
     assert edits.find(editor.rubric, "c3").text == "Theirs."
+
+
+def test_a_kernel_that_was_busy_for_minutes_is_asked_again_once_it_answers(browser_page, editor):
+    ready, answer = threading.Event(), editor.on_state
+
+    def when_ready() -> dict:
+        ready.wait(timeout=30)
+        return answer()
+
+    editor.on_state = when_ready
+    browser_page.page.clock.install()
+    page = browser_page.show(editor)
+    page.clock.fast_forward(61_000)
+    reaches(page, "the kernel does not answer")
+    ready.set()
+    reaches(page, "Text 3.")
+    assert "does not answer" not in page.locator(".wb-editor").inner_text()
+
+
+def test_a_message_that_quotes_text_no_message_can_carry_still_arrives(browser_page, editor):
+    page = show(browser_page, editor)
+
+    def refuse(**_: object) -> None:
+        raise RubricError("not \ud800\u202e so")
+
+    editor.on_enable = refuse
+    page.locator('[data-key="c1"]').press("x")
+    reaches(page, "not ?⟨U+202E⟩ so")

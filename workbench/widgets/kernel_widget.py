@@ -9,6 +9,11 @@ from typing import Any
 
 import anywidget
 
+from workbench.widgets.foreign import displayable
+
+_LONGEST = 2_000
+"""Characters of a message that are shown."""
+
 Answer = Any | tuple[Any, Sequence[bytes]]
 """JSON, or JSON and binary buffers."""
 
@@ -69,4 +74,5 @@ class KernelWidget(anywidget.AnyWidget):
 
     def _reply(self, message: Mapping[str, Any], *, answer: Answer = None, problem: str = "") -> None:
         value, buffers = answer if isinstance(answer, tuple) else (answer, ())
-        self.send({"reply": message.get("id"), "value": value, "problem": problem}, list(buffers))
+        told = displayable(problem, _LONGEST)  # it quotes what others wrote
+        self.send({"reply": message.get("id"), "value": value, "problem": told}, list(buffers))

@@ -308,8 +308,18 @@ function mountEditor(root, model) {
   });
   const timer = setInterval(() => document.hasFocus() && root.contains(document.activeElement) && check(), CHECK_MS);
 
+  async function load() {
+    try {
+      const { value } = await kernel.ask("state");
+      show(value);
+      say("");
+    } catch (error) {
+      say(error.message, "wb-bad");
+    }
+  }
   kernel.listen("state", show);
-  kernel.ask("state").then(({ value }) => show(value), (error) => say(error.message, "wb-bad"));
+  kernel.listen("late", load);
+  load();
   return () => {
     clearInterval(timer);
     kernel.close();

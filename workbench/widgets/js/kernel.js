@@ -1,4 +1,5 @@
-// Questions to the Python side of a widget: `ask` resolves with its answer, `listen` hears what it tells unasked.
+// Questions to the Python side of a widget: `ask` resolves with its answer, `listen` hears what it tells unasked. A
+// kernel that was busy for long answers after all: the event "late" says that it can be asked again.
 const WAIT_MS = 60_000;
 
 function kernelOf(model) {
@@ -8,9 +9,10 @@ function kernelOf(model) {
   let count = 0;
 
   const receive = (message, buffers) => {
-    if (message?.event) return (listeners.get(message.event) ?? []).forEach((each) => each(message.content, buffers));
+    const hear = (event) => (listeners.get(event) ?? []).forEach((each) => each(message.content, buffers));
+    if (message?.event) return hear(message.event);
     const promise = waiting.get(message?.reply);
-    if (!promise) return;
+    if (!promise) return String(message?.reply).startsWith(prefix) ? hear("late") : undefined;
     waiting.delete(message.reply);
     clearTimeout(promise.timer);
     if (message.problem) promise.reject(new Error(message.problem));

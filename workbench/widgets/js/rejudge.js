@@ -171,7 +171,11 @@ function renderRejudge({ model, el }) {
     },
     thumbnail: (pair, index) => {
       const key = JSON.stringify([pair, index]);
-      if (!images.has(key)) images.set(key, kernel.ask("thumbnail", { pair, index }).then(({ value }) => value));
+      if (!images.has(key)) {
+        const image = kernel.ask("thumbnail", { pair, index }).then(({ value }) => value);
+        image.catch(() => images.delete(key)); // asked for again when it is shown again
+        images.set(key, image);
+      }
       return images.get(key);
     },
   };
@@ -229,6 +233,7 @@ function renderRejudge({ model, el }) {
     r: onChosen((id) => host.fold(id)), o: onChosen((id) => host.open(id)), "?": press.help,
   });
   kernel.listen("changed", refresh);
+  kernel.listen("late", refresh);
   model.on("change:automatic", showButtons);
   el.append(root);
   refresh();
