@@ -151,3 +151,19 @@ def test_names_and_notes_cannot_command_a_terminal():
     text = agreement(PAIRS, said).to_text()
     assert not set(text) & {"\x1b", "\x07", "\u202e"}
     assert all(len(line) < 400 for line in text.splitlines())
+
+
+@pytest.mark.parametrize("other", ["Ada", "ada\u200b", "ada ", "a\u00adda"])
+def test_one_person_under_two_names_is_not_passed_off_as_two_who_agree(other):
+    report = agreement(PAIRS, everything("ada", TRUTH) + everything(other, TRUTH), draws=50)
+    assert "Is it one person" in report.to_text()
+    assert "Is it one person" not in agreement(PAIRS, everything("ada", TRUTH) + everything("ben", TRUTH)).to_text()
+
+
+def test_a_rater_who_always_says_the_same_gives_no_interval_without_width():
+    """Kappa is 0 in every resampled data set, which is no evidence that it is 0."""
+    same = [pair(i) for i in range(25)]
+    kappa = row(agreement(same, everything("ada", "ab" * 12 + "a"), draws=200), "ada", LABEL).kappa
+    assert kappa.value == pytest.approx(0, abs=1e-9)
+    assert kappa.ci95 is not None
+    assert kappa.ci95[0] < -0.2 < 0.2 < kappa.ci95[1]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.annotations.annotation import Annotation, shown
+from workbench.annotations.annotation import Annotation, plain_name, shown
 from workbench.annotations.compared import Agreement, Kind, measured, name
 from workbench.annotations.log import latest
 from workbench.annotations.placing import place
@@ -103,6 +103,13 @@ class AgreementReport:
         if len(self.people) < 2:
             who = f"Only {shown(next(iter(self.people)))} labelled pairs" if self.people else "Nobody labelled a pair"
             said.append(f"{who}: agreement between people needs two who labelled the same pairs.")
+        alike: dict[str, list[str]] = defaultdict(list)
+        for author in self.people:
+            alike[plain_name(author)].append(author)
+        for authors in alike.values():
+            if len(authors) > 1:
+                named = ", ".join(shown(author) for author in authors)
+                said.append(f"{named}: alike but for case, spaces or hidden signs. Is it one person, who counts twice?")
         if self.orphans:
             said.append(f"{self.orphans:,} annotations are about no pair of this dataset and are in no number.")
         if self.synthetic:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import unicodedata
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
@@ -149,6 +150,12 @@ def shown(text: str, longest: int = 40) -> str:
     """A name that other people chose, in one line and without signs that a terminal would obey."""
     plain = "".join(char if char.isprintable() else "·" for char in text)
     return plain if len(plain) <= longest else plain[: longest - 1] + "…"
+
+
+def plain_name(author: str) -> str:
+    """A name without its case, outer spaces and signs nobody sees: two people with one such name may be the same."""
+    folded = unicodedata.normalize("NFKC", author).casefold()
+    return "".join(char for char in folded if char.isprintable()).strip()
 
 
 def _brief(text: str) -> str:

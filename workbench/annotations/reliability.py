@@ -16,6 +16,9 @@ MISSING = -1
 LEAST_DEFINED = 0.95
 """An interval is made of resampled data sets where this share of them has a value."""
 
+EMPTY = 1e-9
+"""An interval that is no wider was made by rounding: every resampled data set has the same value."""
+
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
@@ -97,8 +100,8 @@ def resampled_tables(tables: Floats, clusters: NDArray[np.int64], *, seed: int, 
 def estimate(found: Disagreement, drawn: Disagreement, percent: Estimate) -> Estimate:
     """The coefficient with its 95% interval; no value where it is undefined.
 
-    The interval is that of the percentiles of `drawn`. Where resampling cannot tell, as when all agree, it is that of
-    `percent` agreement with the disagreement by chance held fixed.
+    The interval is that of the percentiles of `drawn`. Where resampling cannot tell, as when all agree or one rater
+    always says the same, it is that of `percent` agreement with the disagreement by chance held fixed.
     """
     value = float(found.coefficient)
     if percent.ci95 is None or not np.isfinite(value):
@@ -106,7 +109,7 @@ def estimate(found: Disagreement, drawn: Disagreement, percent: Estimate) -> Est
     defined = drawn.coefficient[np.isfinite(drawn.coefficient)]
     if len(defined) >= LEAST_DEFINED * len(drawn.coefficient):
         low, high = (float(bound) for bound in np.quantile(defined, [0.025, 0.975]))
-        if low < high:
+        if high - low > EMPTY:
             return Estimate(value, (low, high), percent.n)
     low, high = (max(-1.0, 1 - (1 - bound) / float(found.expected)) for bound in percent.ci95)
     return Estimate(value, (min(low, value), max(high, value)), percent.n)
