@@ -1,5 +1,10 @@
+import base64
+import html
+import json
+import shlex
 import socket
 import time
+from urllib.parse import quote as url_quoted
 
 import pytest
 
@@ -21,7 +26,8 @@ def _machine(monkeypatch):
     [
         "sk-proj-abcdefghijklmnop1234", "hf_abcdefghijklmnopqrstuv", "ghp_abcdefghijklmnopqrst", "AKIAIOSFODNN7EXAMPLE",
         "Authorization: Bearer abcdef1234567890", "https://ada:hunter22@host/v1", "-----BEGIN RSA PRIVATE KEY-----",
-        'api_key = "Xy12345678901234"', "xoxb-1234567890-abcdef",
+        'api_key = "Xy12345678901234"', "OPENAI_API_KEY=Xy12345678901234", "x-api-key: 0123456789abcdef0123",
+        "xoxb-1234567890-abcdef",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefgh123",
     ],
 )  # fmt: skip
@@ -49,6 +55,9 @@ def test_values_of_secret_like_variables_are_found_wherever_they_are(monkeypatch
         (r"C:\Users\Alan\pairs", r"C:\Users\Alan"),
         ("file:///home/ada", "/home/ada"),
         ("in /srv/people/ada/data", "/srv/people/ada"),
+        ("/mnt/c/Users/ada/pairs", "/mnt/c/Users/ada"),
+        ("/c/Users/ada", "/c/Users/ada"),
+        ("/var/home/ada/x", "/var/home/ada"),
     ],
 )
 def test_home_paths_are_found(text, quote):
@@ -86,6 +95,41 @@ def test_host_names_are_found(text, host):
 )
 def test_what_only_looks_like_it_is_left_alone(text):
     assert found(text) == []
+
+
+_ESCAPES = {
+    "JSON": lambda text: json.dumps(f"a\n{text}"),
+    "JSON in JSON": lambda text: json.dumps(json.dumps({"said": text})),
+    "HTML": html.escape,
+    "a URL": lambda text: url_quoted(text, safe=""),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 of a URL": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+    "a terminal": lambda text: f"\x1b[31m{text}\x1b[0m",
+}
+
+
+@pytest.mark.parametrize("escape", _ESCAPES.values(), ids=_ESCAPES)
+def test_escapes_hide_nothing(escape, monkeypatch):
+    monkeypatch.setenv("MY_TOKEN", 'q"w\\<é>-\U0001f600 99\n')  # space around a value is nobody's key
+    assert "MY_TOKEN" in str(found(escape('q"w\\<é>-\U0001f600 99')))
+    assert ("secret", "sk-… (24 characters) that looks like an API key") in found(escape("sk-abcdefghijklmnop12345"))
+    assert ("home path", "/home/ada") in found(escape("/home/ada/pairs.jsonl"))
+
+
+def test_places_and_hosts_do_not_tell_the_secret_that_is_their_name(monkeypatch):
+    monkeypatch.setenv("MY_TOKEN", "swordfish-1")
+    said = {"sk-abcdefghijklmnop12345": "/home/ada", "swordfish-1:8000": "http://ada:sw@rd99@gpu7/?by=me@example.com"}
+    message = str(NotShared(find(texts_of("pair 'swordfish-1'", said))))
+    assert "sk-abc" not in message
+    assert "swordfish" not in message
+    assert "rd99" not in message
+    assert "host name gpu7" in message
+
+
+def test_what_is_to_be_copied_into_a_shell_is_one_word_there():
+    hostile = "x'; touch /tmp/pwned #"
+    message = str(NotShared(find([Text("pair 'p0', picture 1", "", metadata=(hostile,))])))
+    assert shlex.split(message.rpartition("each by name: ")[2]) == ["--allow", hostile]
 
 
 def test_every_place_is_named_and_what_to_do():

@@ -33,9 +33,10 @@ pairs.jsonl          the pairs, images/ their pictures as they were judged
 def bundle_texts(subject: Subject) -> Iterator[Text]:
     """Everything in the zip that is not in the page, line by line, and what its pictures hold besides pixels."""
     for name, file in _files(subject):
+        yield Text("a file's name", name)
         text = file.read_bytes().decode("utf-8", "replace")
         for number, line in enumerate(text.splitlines(), start=1):
-            yield Text(f"{name}, line {number}", _unescaped(line))
+            yield Text(f"{name}, line {number}", line)
     if subject.notebook:
         for place, picture in picture_outputs(subject.notebook):
             yield from _metadata(f"notebook.ipynb, {place}", picture)
@@ -110,8 +111,3 @@ def _read(source: ImageSource) -> bytes | None:
         return read_bytes(source)
     except ImageError:
         return None
-
-
-def _unescaped(line: str) -> str:
-    """A line of JSON with its backslashes as they are meant, so that paths in it look like paths."""
-    return line.replace("\\\\", "\\").replace('\\"', '"')

@@ -43,7 +43,7 @@ _MARKED_PICTURE = re.compile(r'src="wb-picture-([0-9a-f]+)-(\d+)"')
 _HARMLESS = frozenset((
     "dpi", "gamma", "srgb", "transparency", "progression", "progressive", "jfif", "jfif_version", "jfif_unit",
     "jfif_density", "adobe", "adobe_transform", "background", "loop", "duration", "timestamp", "interlace",
-    "chromaticity", "version", "extension",
+    "chromaticity", "version", "extension", "compression",
 ))  # fmt: skip
 
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

@@ -104,7 +104,7 @@ def _texts(subject: Subject, narrative: Narrative, viewer: Mapping[str, Any]) ->
     yield Text("results", plain_text(results_html(subject)))
     yield Text("rubric", plain_text(rubrics_html(subject)))
     for block in narrative.blocks:
-        yield Text(block.place, f"{plain_text(block.html)}\n{block.hidden}")
+        yield Text(block.place, f"{block.title}\n{plain_text(block.html)}\n{block.hidden}")
         if block.figure:
             yield from texts_of(f"{block.place}, figure", block.figure)
     for pair_id, view in viewer.get("views", {}).items():

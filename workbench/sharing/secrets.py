@@ -3,11 +3,14 @@
 import ipaddress
 import os
 import re
+import shlex
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from workbench.sharing.readings import readings
 
 Kind = Literal["secret", "home path", "host name", "picture metadata"]
 
@@ -32,13 +35,17 @@ _KEY_FORMATS = {
     "an authorization header": r"(?i:\b(?:Bearer|Basic)\s+(?=[\w.~+/-]*\d)[\w.~+/-]{12,}=*)",
     "a password in a URL": r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://[^/\s:@\"'<>]+:[^/\s@\"'<>]+@",
     "an assigned key": (
-        r"(?i:(?:api_?key|access_?key|secret|token|passw(?:or)?d)[\"']?\s*[:=]\s*[\"'](?=[^\"']*\d)[^\"'\s]{12,}[\"'])"
+        r"(?i:(?:api[_-]?key|access_?key|secret|token|passw(?:or)?d)[\"']?\s*[:=]\s*"
+        r"(?:[\"'](?=[^\"']*\d)[^\"'\s]{12,}[\"']|(?=[^\"'\s]*\d)(?=[^\"'\s]*[a-z])[\w+/-]{16,}=*(?![\w.(\[])))"
     ),
 }
 _FORMATS = [(name, re.compile(pattern)) for name, pattern in _KEY_FORMATS.items()]
-_HOME = re.compile(r"(?<![\w.~-])/(?:home|Users)/[\w.-]+|(?i:\b[a-z]:[\\/]{1,2}Users[\\/]{1,2})[^\\/\s\"'<>:|?*]+")
+_HOME = re.compile(
+    r"(?<![\w.~-])(?:/mnt/[a-z]|/[a-z]|/var|/export|/usr|/nfs|/net)?/(?:home|Users)/[\w.-]+"
+    r"|(?i:\b[a-z]:[\\/]{1,2}Users[\\/]{1,2})[^\\/\s\"'<>:|?*]+"
+)
 _URL = re.compile(
-    r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://(?:[^\s/@\"'<>]*@)?(\[[0-9a-f:.%]+\]|[^\s/:?#\"'<>\\()\[\]{},;`|]+)", re.I
+    r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://(?:[^\s/?#\"'<>]*@)?(\[[0-9a-f:.%]+\]|[^\s/:?#@\"'<>\\()\[\]{},;`|]+)", re.I
 )
 _LABEL = r"[a-z0-9](?:[\w-]*[a-z0-9])?"
 _HOST_PORT = re.compile(rf"(?<![\w./:@-])({_LABEL}(?:\.{_LABEL})*):(\d{{2,5}})(?![\w:.])", re.I)
@@ -103,7 +110,8 @@ class NotShared(ValueError):
                 lines.append(f"    -> {remedy}")
         quotes = dict.fromkeys(each.quote for each in self.findings if each.kind != "secret")
         if quotes:
-            lines.append("accept what may be known, each by name: " + " ".join(f"--allow '{q}'" for q in quotes))
+            # A quote is somebody else's text, and the line is there to be copied into a shell.
+            lines.append("accept what may be known, each by name: " + " ".join(f"--allow {_quoted(q)}" for q in quotes))
         return "\n".join(lines)
 
 
@@ -112,14 +120,16 @@ MOST_LISTED = 20
 
 def find(texts: Iterable[Text], allow: Iterable[str] = ()) -> list[Finding]:
     """Everything in `texts` that must not be shared, but for what `allow` quotes; each finding once a place."""
-    search = _searches()
+    values = secret_variables()
+    search = _searches(values)
     allowed = set(allow)
     found: dict[Finding, None] = {}
     for text in texts:
         told: list[tuple[Kind, str]] = [("picture metadata", name) for name in text.metadata]
-        for kind, quote in (*told, *search(text.text)):
-            if kind == "secret" or quote not in allowed:
-                found[Finding(kind, quote, text.place)] = None
+        for kind, quote in (*told, *(each for reading in readings(text.text) for each in search(reading))):
+            shown = quote if kind == "secret" else _without_secrets(quote, values)
+            if kind == "secret" or shown not in allowed:
+                found[Finding(kind, shown, _without_secrets(text.place, values))] = None
     return list(found)
 
 
@@ -137,17 +147,17 @@ def texts_of(place: str, value: Any) -> Iterator[Text]:
 
 
 def secret_variables() -> dict[str, str]:
-    """The environment's variables that look as if they held a secret, by name."""
+    """The environment's variables that look as if they held a secret, by name; space around it is not part of one."""
     return {
         name: value
-        for name, value in os.environ.items()
+        for name, value in ((name, value.strip()) for name, value in os.environ.items())
         if _SECRET_NAME.search(name) and name not in _WORKING_FOLDERS and len(value) >= SHORTEST_SECRET
     }
 
 
-def _searches() -> Callable[[str], Iterator[tuple[Kind, str]]]:
-    """One function that looks for everything; the environment and the machine's names are read once."""
-    secrets, home, names = secret_variables(), _home(), _machine_names()
+def _searches(secrets: Mapping[str, str]) -> Callable[[str], Iterator[tuple[Kind, str]]]:
+    """One function that looks for everything, `secrets` by name among it; the machine's names are read once."""
+    home, names = _home(), _machine_names()
 
     def search(text: str) -> Iterator[tuple[Kind, str]]:
         for name, value in secrets.items():
@@ -157,7 +167,7 @@ def _searches() -> Callable[[str], Iterator[tuple[Kind, str]]]:
             for match in pattern.finditer(text):
                 yield "secret", f"{_masked(match.group())} that looks like {name}"
         for match in _HOME.finditer(text):
-            yield "home path", match.group()
+            yield "home path", match.group().replace("\\\\", "\\")
         if home and home.search(text):
             yield "home path", str(Path.home())
         for host in _hosts(text):
@@ -210,6 +220,20 @@ def _machine_names() -> list[re.Pattern[str]]:
         for name in sorted(names, key=len, reverse=True)
         if len(name) > 3 and not name.lower().startswith("localhost")
     ]
+
+
+def _without_secrets(text: str, values: Mapping[str, str]) -> str:
+    """A place or a quote, whose names may be secrets themselves."""
+    for value in values.values():
+        text = text.replace(value, _masked(value))
+    for _, pattern in _FORMATS:
+        text = pattern.sub(lambda match: _masked(match.group()), text)
+    return text
+
+
+def _quoted(text: str) -> str:
+    quoted = shlex.quote(text)
+    return quoted if quoted.startswith("'") else f"'{quoted}'"
 
 
 def _masked(secret: str) -> str:
