@@ -128,8 +128,15 @@ def test_what_must_not_be_shared_is_refused_by_its_place(here, monkeypatch):
 def test_a_bundle_is_searched_too(run):
     (run / "log.txt").write_text('one\n{"path": "C:\\\\Users\\\\Ada\\\\x"}\n')
     share(run)
-    with pytest.raises(NotShared, match=r"run/log.txt, line 2: home path C:\\Users\\Ada"):
+    (run / "hf_abcdefghijklmnopqrst.txt").write_text("nothing")
+    (run / "more.json").write_text('{"said": "first\\n/home/grace/x"}')
+    with pytest.raises(NotShared) as refused:
         share(run, bundle=True)
+    assert {str(each) for each in refused.value.findings} == {
+        "run/log.txt, line 2: home path C:\\Users\\Ada",
+        "run/more.json, line 1: home path /home/grace",
+        "a file's name: secret hf_… (23 characters) that looks like a Hugging Face token",
+    }
 
 
 def test_a_dataset_that_moved_is_named_and_one_that_is_gone_leaves_the_verdicts(run, here):
@@ -284,3 +291,28 @@ def test_a_parent_version_is_found_beside_the_projects_rubrics(here):
     new = derived(old, Edited(RUBRIC, "c1 reworded"), author="ada", file="sharp.yaml")
     run = make_run(PAIRS, here / "outputs/new", ScriptedJudge("sharp"), new)
     assert "What changed from" in html_of(run)
+
+
+def test_a_notebook_of_another_tool_is_told_as_far_as_it_goes_and_searched(here):
+    def shown(**data):
+        return {"output_type": "display_data", "data": data}
+
+    plotly = "application/vnd.plotly.v1+json"
+    title = {"title": {"text": "on gpu-9:8000"}, "height": 300}
+    cells = [
+        "no cell", {"cell_type": "markdown", "source": 5, "metadata": [1]},
+        {"cell_type": "code", "source": None, "outputs": {"a": 1}},
+        {"cell_type": "code", "source": "x", "metadata": [1], "outputs": [
+            "no output", shown(**{"image/png": "é!"}), {"output_type": "display_data", "data": [1]},
+            {"output_type": "error", "ename": "E", "evalue": "broken", "traceback": 5},
+            shown(**{plotly: {"data": [{"y": [float("nan"), 1.0]}], "layout": title}}),
+            shown(**{plotly: {"data": [], "layout": [1]}}),
+        ]},
+    ]  # fmt: skip
+    with RunFolder.open(here / "outputs/nb", {"parameters": {}}, kind="notebook") as run:
+        (run.path / "notebook.ipynb").write_text(json.dumps({"cells": cells}))
+    with pytest.raises(NotShared, match="cell 3 of the notebook, output 4: host name gpu-9"):
+        share(run.path, bundle=True)
+    html = html_of(run.path, bundle=True, allow=["gpu-9"])
+    assert "this cell failed" in html
+    assert '"y":[null,1.0]' in html

@@ -1,5 +1,6 @@
 """What a page tells, in order: words, tables and figures, each with the place it came from."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Narrative:
 
 def figure_block(place: str, numbers: str, figure: Mapping[str, Any]) -> Block:
     """A figure without what it would fetch; its title becomes a caption of the page, where it wraps."""
-    layout = dict(figure.get("layout") or {})
+    layout = dict(figure["layout"]) if isinstance(figure.get("layout"), Mapping) else {}
     meta, title, margin = layout.get("meta"), layout.pop("title", None), layout.get("margin")
     told = title.get("text") if isinstance(title, Mapping) else title
     said = meta.get("title") if isinstance(meta, Mapping) else None
@@ -51,10 +52,10 @@ def figure_block(place: str, numbers: str, figure: Mapping[str, Any]) -> Block:
 
 
 def _local(part: Any) -> Any:
-    """A part of a figure without pictures it would fetch."""
+    """A part of a figure without pictures it would fetch, and as JSON, which knows no infinity."""
     if isinstance(part, list):
         return [_local(each) for each in part]
     if not isinstance(part, dict):
-        return part
+        return None if isinstance(part, float) and not math.isfinite(part) else part
     remote = isinstance(part.get("source"), str) and not part["source"].startswith("data:image/")
     return {name: _local(value) for name, value in part.items() if not (remote and name == "source")}

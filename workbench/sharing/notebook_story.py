@@ -1,7 +1,6 @@
 """An executed notebook as a narrative: its words and outputs in order, its code folded, nothing in it trusted."""
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -26,14 +25,9 @@ _PICTURES = ("image/png", "image/jpeg", "image/webp", "image/gif")
 
 def notebook_story(path: Path) -> Narrative:
     """Raises `ValueError` naming the file where it is no notebook."""
-    try:
-        notebook = json.loads(path.read_bytes())
-        cells = [cell for cell in notebook["cells"] if isinstance(cell, dict)]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a notebook ({error!r:.200}); execute it again with workbench run") from error
     title, question = "", ""
     blocks: list[Block] = []
-    for number, cell in enumerate(cells, start=1):
+    for number, cell in enumerate(_cells(path), start=1):
         place = f"cell {number} of the notebook"
         source = _joined(cell.get("source"))
         if cell.get("cell_type") != "markdown":
@@ -52,12 +46,24 @@ def notebook_story(path: Path) -> Narrative:
 
 def picture_outputs(path: Path) -> Iterator[tuple[str, bytes]]:
     """The pictures that outputs of a notebook are, and where; those that cannot be read are left out."""
-    for number, cell in enumerate(json.loads(path.read_bytes())["cells"], start=1):
-        for output in cell.get("outputs") or ():
-            data = output.get("data") or {}
-            for kind in set(_PICTURES) & set(data):
-                with suppress(binascii.Error):
+    for number, cell in enumerate(_cells(path), start=1):
+        for output in _outputs(cell):
+            data = output.get("data")
+            for kind in set(_PICTURES) & set(data) if isinstance(data, dict) else ():
+                with suppress(ValueError):
                     yield f"cell {number}", base64.b64decode("".join(_joined(data[kind]).split()), validate=True)
+
+
+def _cells(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [cell for cell in json.loads(path.read_bytes())["cells"] if isinstance(cell, dict)]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a notebook ({error!r:.200}); execute it again with workbench run") from error
+
+
+def _outputs(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
+    outputs = cell.get("outputs")
+    return [output for output in outputs if isinstance(output, dict)] if isinstance(outputs, list) else []
 
 
 def _code_blocks(cell: Mapping[str, Any], source: str, place: str) -> Iterator[Block]:
@@ -65,8 +71,8 @@ def _code_blocks(cell: Mapping[str, Any], source: str, place: str) -> Iterator[B
         lines = source.count("\n") + 1
         what = "parameters given" if "injected-parameters" in _tags(cell) else f"code, {lines} line{'s'[: lines > 1]}"
         yield Block(place, f'<details class="code"><summary>{what}</summary>{preformatted(source)}</details>')
-    for number, output in enumerate(cell.get("outputs") or (), start=1):
-        if isinstance(output, dict) and (block := _output_block(output, f"{place}, output {number}")):
+    for number, output in enumerate(_outputs(cell), start=1):
+        if block := _output_block(output, f"{place}, output {number}"):
             yield block
 
 
@@ -79,10 +85,11 @@ def _output_block(output: Mapping[str, Any], place: str) -> Block | None:
             html = f"<details><summary>messages</summary>{html}</details>"
         return Block(place, html) if text else None
     if kind == "error":
-        lines = _joined([f"{line}\n" for line in output.get("traceback") or ()]) or str(output.get("evalue"))
+        traceback = output.get("traceback")
+        lines = "\n".join(map(str, traceback)) if isinstance(traceback, list) else _joined(traceback)
         said = foreign_html(f"{output.get('ename')}: {output.get('evalue')}", 1000)
         html = f'<p class="failed">this cell failed: {said}</p><details><summary>traceback</summary>'
-        return Block(place, f"{html}{preformatted(lines)}</details>")
+        return Block(place, f"{html}{preformatted(lines or str(output.get('evalue')))}</details>")
     data = output.get("data")
     return _data_block(data, place) if isinstance(data, dict) else None
 
@@ -126,7 +133,8 @@ def _plain(markdown: str) -> str:
 
 
 def _tags(cell: Mapping[str, Any]) -> list[str]:
-    tags = (cell.get("metadata") or {}).get("tags")
+    metadata = cell.get("metadata")
+    tags = metadata.get("tags") if isinstance(metadata, dict) else None
     return tags if isinstance(tags, list) else []
 
 
