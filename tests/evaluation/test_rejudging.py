@@ -370,3 +370,17 @@ async def exchange(rejudging: Rejudging, url: str = "", **limits: float) -> None
     await old.close()
     endpoint = Endpoint(url or old.endpoint.base_url, old.endpoint.model)
     rejudging.client = VlmClient(endpoint, limits=replace(old.limits, **limits), cache=old.cache.path)
+
+
+async def test_a_rubric_for_another_task_is_refused_and_nothing_is_sent(tmp_path: Path) -> None:
+    with FaultyServer(judge) as server:
+        async with following(server, tmp_path / "c.sqlite") as rejudging:
+            rejudging.follow(replace(RED, task="edit"))
+            for start in (rejudging.judge, rejudging.leave_one_out):
+                await start()
+                assert "rubric mine is for edit, which the pairs are not" in rejudging.state.problem
+            rejudging.follow(LAST)
+            rejudging.compare_with(replace(RED, task="edit"))
+            await settled(rejudging)
+            assert "is for edit" in rejudging.state.problem
+    assert server.requests == []

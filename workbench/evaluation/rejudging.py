@@ -214,11 +214,15 @@ class Rejudging:
 
     def _rubrics(self) -> tuple[Rubric | None, ...]:
         rubric, baseline = self.state.rubric, self.state.baseline
+        for each in (rubric, baseline):
+            if each and any(pair.task != each.task for pair in self.state.pairs):
+                raise RubricError(f"rubric {each.name} is for {each.task}, which the pairs are not: give one for them")
         return (rubric,) if rubric.hash == _hash(baseline) else (baseline, rubric)
 
     def _left(self) -> tuple[Rubric | None, ...]:
         if not self.state.rubric.enabled_criteria():
             raise RubricError(f"rubric {self.state.rubric.name} has no enabled criterion to leave out: enable one")
+        self._rubrics()  # which refuses those of another task
         return tuple(rubrics_left(self.state.rubric))
 
     async def _judge_under(self, rubrics: Sequence[Rubric | None], doing: Doing) -> None:
