@@ -1,6 +1,7 @@
 """The rubric editor's Python half: what observers, other tabs and saved notebooks get."""
 
 import io
+import json
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -297,3 +298,9 @@ def test_levels_applied_as_they_were_shown_are_no_edit():
     editor = RubricEditor(graded, author="anna")
     editor.on_levels("c1", 0, row(editor, "c1")["levels_text"])
     assert editor.rubric is graded
+
+
+def test_half_a_sign_typed_into_a_text_leaves_answers_that_can_be_sent():
+    editor = RubricEditor(rubric(), author="anna")
+    answer = editor.on_text("c1", 0, "\ud800 Four.")
+    json.dumps([answer, state(editor), editor.on_origin("c1")], ensure_ascii=False).encode()

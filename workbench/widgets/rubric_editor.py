@@ -16,10 +16,11 @@ from workbench.rubrics.files import load_rubric
 from workbench.rubrics.rubric import Rubric, RubricError
 from workbench.rubrics.session import RubricSession, StaleEdit, Target
 from workbench.rubrics.versions import ancestors, list_versions
+from workbench.widgets.foreign import displayable
 from workbench.widgets.kernel_widget import KernelWidget, asset
 from workbench.widgets.rubric_origin import origin
 from workbench.widgets.rubric_tree import rubric_html
-from workbench.widgets.rubric_views import diff_view, id_of, restored, rubric_view, versions_view
+from workbench.widgets.rubric_views import diff_view, id_of, key_of, restored, rubric_view, versions_view
 
 CURRENT = ""
 """What the unsaved rubric is called where a version is asked for."""
@@ -240,7 +241,8 @@ class RubricEditor(KernelWidget):
             self._tell()
             raise
         self._changed()
-        return {"what": edited.what, "criterion": edited.criterion, "revision": self._session.snapshot().revision}
+        revision = self._session.snapshot().revision
+        return {"what": displayable(edited.what), "criterion": key_of(edited.criterion), "revision": revision}
 
     def _changed(self) -> None:
         self._session.check()
