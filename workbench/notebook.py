@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.widgets.foreign import foreign_html
+from workbench.foreign import foreign_html
 
 if TYPE_CHECKING:
     import pandas

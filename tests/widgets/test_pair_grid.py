@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from workbench.evaluation.record import VerdictRecord
+from workbench.foreign import displayable
 from workbench.judges.verdict import Verdict
 from workbench.pairs.comparison import Comparison
-from workbench.widgets.foreign import displayable
 from workbench.widgets.pair_grid import pair_grid, preview
 
 

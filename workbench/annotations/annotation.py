@@ -35,7 +35,7 @@ class Annotation:
     - `rubric`, `dataset`: hashes of the rubric in view and of the dataset; None where there was none, or not known.
     - `content`: `content_hash` of the comparison, by which it is found again under another id.
 
-    Author and note are other people's text: show them through `workbench.widgets.foreign` alone. Raises `ValueError`
+    Author and note are other people's text: show them through `workbench.foreign` alone. Raises `ValueError`
     naming the field, its value and what is allowed.
     """
 

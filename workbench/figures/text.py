@@ -12,7 +12,7 @@ from typing import Any
 from plotly.io.base_renderers import PlotlyRenderer
 
 from workbench.figures.theme import COLORS, GREY, follow_page
-from workbench.widgets.foreign import displayable, foreign_html
+from workbench.foreign import displayable, foreign_html
 
 _CELL = "text-align:left;vertical-align:top;padding:3px 14px 3px 0"
 _WIDTH = 220  # pixels of the drawing in each row

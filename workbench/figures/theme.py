@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from workbench.widgets.foreign import displayable
+from workbench.foreign import displayable
 
 # Okabe and Ito's palette, in the order that keeps neighbours apart. Two of them are pale on white, so every marker has
 # a symbol of its own and a grey edge, and intervals are grey.

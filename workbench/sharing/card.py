@@ -6,9 +6,9 @@ from html import escape
 from typing import Any
 
 from workbench.evaluation.results import Results
+from workbench.foreign import displayable, foreign_html
 from workbench.rubrics.diff import diff
 from workbench.sharing.subject import Subject
-from workbench.widgets.foreign import displayable, foreign_html
 from workbench.widgets.rubric_diff import diff_html
 from workbench.widgets.rubric_tree import rubric_html
 

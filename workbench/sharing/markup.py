@@ -12,9 +12,9 @@ from bleach.css_sanitizer import CSSSanitizer  # type: ignore[import-untyped]
 from mistune import create_markdown
 from PIL import Image
 
+from workbench.foreign import displayable
 from workbench.pairs.images import decode
 from workbench.pairs.sources import MAX_BYTES, ImageError
-from workbench.widgets.foreign import displayable
 
 LONGEST = 400_000
 """Characters of one HTML output that are taken, its pictures not counted."""

@@ -9,9 +9,9 @@ from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
+from workbench.foreign import displayable, foreign_html
 from workbench.sharing.markup import clean_html, clean_picture, markdown_html, preformatted
 from workbench.sharing.narrative import Block, Narrative, figure_block
-from workbench.widgets.foreign import displayable, foreign_html
 
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"

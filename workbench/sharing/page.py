@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from workbench.figures.theme import theme
+from workbench.foreign import foreign_html
 from workbench.runs.manifest import now
 from workbench.sharing.card import card_html, facts, results_html, rubrics_html
 from workbench.sharing.markup import plain_text
@@ -19,7 +20,6 @@ from workbench.sharing.narrative import Block, Narrative
 from workbench.sharing.previews import Previews
 from workbench.sharing.secrets import Text, texts_of
 from workbench.sharing.subject import Subject
-from workbench.widgets.foreign import foreign_html
 from workbench.widgets.kernel_widget import asset
 from workbench.widgets.pair_grid import pair_grid
 from workbench.widgets.pair_viewer import VIEWER_SCRIPTS, VIEWER_STYLES

@@ -8,9 +8,9 @@ from urllib.parse import quote
 from workbench.evaluation.compare import RunComparison
 from workbench.evaluation.results import Results
 from workbench.evaluation.statistics import Estimate
+from workbench.foreign import displayable, foreign_html
 from workbench.sharing.narrative import Block, Narrative, figure_block
 from workbench.sharing.subject import Judged, Subject
-from workbench.widgets.foreign import displayable, foreign_html
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

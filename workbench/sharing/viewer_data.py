@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.annotations.annotation import Annotation, hash_content
+from workbench.foreign import displayable
 from workbench.pairs.comparison import Comparison
 from workbench.pairs.content import contents
 from workbench.sharing.previews import Previews
 from workbench.sharing.subject import Subject
-from workbench.widgets.foreign import displayable
 from workbench.widgets.pair_views import ImageKeys, by_pair, index_row, pair_view, shown_names
 
 

@@ -5,7 +5,7 @@ from html import escape
 
 from workbench.annotations.agreement import AgreementReport
 from workbench.annotations.compared import measured, name
-from workbench.widgets.foreign import foreign_html
+from workbench.foreign import foreign_html
 
 _CELL = "text-align:left;vertical-align:top;white-space:normal;padding:3px 16px 3px 0"
 _HEAD = ("between", "pairs", "prompts", "agreement", "Cohen's kappa", "Krippendorff's alpha", "which is")

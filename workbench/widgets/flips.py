@@ -8,7 +8,7 @@ from typing import Any
 from workbench.evaluation.panel import SEEN
 from workbench.evaluation.record import VerdictRecord
 from workbench.evaluation.rejudging import State
-from workbench.widgets.foreign import foreign_html
+from workbench.foreign import foreign_html
 from workbench.widgets.pair_grid import pair_grid
 from workbench.widgets.rejudge_view import Compared, changes, rows, worths_view
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import anywidget
 
-from workbench.widgets.foreign import displayable
+from workbench.foreign import displayable
 
 _LONGEST = 2_000
 """Characters of a message that are shown."""

@@ -8,10 +8,10 @@ from html import escape
 from PIL import Image
 
 from workbench.evaluation.record import VerdictRecord
+from workbench.foreign import foreign_html
 from workbench.pairs.comparison import Comparison, ImageSource
 from workbench.pairs.images import decode
 from workbench.pairs.sources import ImageError, read_bytes
-from workbench.widgets.foreign import foreign_html
 
 _CARD = (
     "display:inline-block;vertical-align:top;margin:0 16px 16px 0;padding:8px 10px;"

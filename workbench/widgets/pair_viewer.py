@@ -8,12 +8,12 @@ from typing import Any
 from workbench.annotations.annotation import Annotation, default_author
 from workbench.annotations.log import AnnotationLog
 from workbench.evaluation.record import VerdictRecord
+from workbench.foreign import displayable
 from workbench.pairs.comparison import Comparison
 from workbench.vlm.cache import Cache, Entry, default_path
 from workbench.vlm.errors import StorageFailed
 from workbench.vlm.exchange import exchange_of
 from workbench.vlm.settings import SYNTHETIC_MODELS
-from workbench.widgets.foreign import displayable
 from workbench.widgets.kernel_widget import KernelWidget, asset
 from workbench.widgets.pair_grid import pair_grid
 from workbench.widgets.pair_views import annotation_view, by_pair, index_row, pair_view, shown_names

@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from workbench.annotations.annotation import Annotation
 from workbench.evaluation.record import VerdictRecord
+from workbench.foreign import displayable
 from workbench.pairs.comparison import Comparison
-from workbench.widgets.foreign import displayable
 
 Said = Mapping[str, Sequence[VerdictRecord]]
 """What judges said about one pair, by the name they are shown under."""

@@ -13,6 +13,7 @@ from workbench.background import LoopThread
 from workbench.evaluation.compare import RunComparison
 from workbench.evaluation.leave_one_out import Worth
 from workbench.evaluation.rejudging import Rejudging, State
+from workbench.foreign import displayable
 from workbench.pairs.checks import check_images, check_task, one_task
 from workbench.pairs.comparison import Comparison
 from workbench.pairs.problems import printable
@@ -20,7 +21,6 @@ from workbench.rubrics.rubric import Rubric
 from workbench.vlm.client import VlmClient
 from workbench.widgets.cells import close_earlier
 from workbench.widgets.flips import static_html
-from workbench.widgets.foreign import displayable
 from workbench.widgets.kernel_widget import KernelWidget, asset
 from workbench.widgets.pair_grid import preview
 from workbench.widgets.pair_views import pair_view

@@ -8,10 +8,10 @@ from workbench.evaluation.leave_one_out import FEWEST, Worth, caution
 from workbench.evaluation.panel import SEEN, Judgement, Outlook, compare_judgements
 from workbench.evaluation.rejudging import State
 from workbench.evaluation.statistics import Difference, Estimate
+from workbench.foreign import displayable
 from workbench.pairs.comparison import Comparison
 from workbench.rubrics.rubric import Rubric
 from workbench.vlm.budget import user_prices
-from workbench.widgets.foreign import displayable
 from workbench.widgets.pair_views import human_label
 
 AGAINST = ("baseline", "previous")

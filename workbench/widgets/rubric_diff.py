@@ -2,8 +2,8 @@
 
 from html import escape
 
+from workbench.foreign import foreign_html
 from workbench.rubrics.diff import CriterionDiff, RubricDiff
-from workbench.widgets.foreign import foreign_html
 from workbench.widgets.rubric_tree import FAINT, LONGEST, PAGE, ROW, text_html
 
 # Readable on white and on black alike; the sign before a criterion, and the line under what is new, say it too.

@@ -8,6 +8,7 @@ from typing import Any
 import traitlets
 
 from workbench.annotations.annotation import default_author
+from workbench.foreign import displayable
 from workbench.pairs.comparison import Comparison
 from workbench.rubrics import edits
 from workbench.rubrics.diff import diff
@@ -16,7 +17,6 @@ from workbench.rubrics.files import load_rubric
 from workbench.rubrics.rubric import Rubric, RubricError
 from workbench.rubrics.session import RubricSession, StaleEdit, Target
 from workbench.rubrics.versions import ancestors, list_versions
-from workbench.widgets.foreign import displayable
 from workbench.widgets.kernel_widget import KernelWidget, asset
 from workbench.widgets.rubric_origin import origin
 from workbench.widgets.rubric_tree import rubric_html

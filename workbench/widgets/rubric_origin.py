@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from workbench.foreign import displayable
 from workbench.induction.events import Event, read_events
 from workbench.pairs.comparison import Comparison, ImageSource
 from workbench.pairs.sources import ImageError
 from workbench.rubrics.rubric import Criterion, Rubric
 from workbench.rubrics.versions import edits_of
 from workbench.vlm.settings import SYNTHETIC_MODELS
-from workbench.widgets.foreign import displayable
 from workbench.widgets.pair_grid import preview
 
 MOST_PAIRS, MOST_EVENTS = 8, 80

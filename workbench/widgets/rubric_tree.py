@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from html import escape
 
+from workbench.foreign import foreign_html
 from workbench.rubrics.lint import Finding, lint
 from workbench.rubrics.rubric import Criterion, Rubric, Theme
-from workbench.widgets.foreign import foreign_html
 from workbench.widgets.rubric_views import provenance_line
 
 LONGEST = 2_000

@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from workbench.foreign import LONGEST, displayable
 from workbench.rubrics.diff import RubricDiff
 from workbench.rubrics.edits import levels_text
 from workbench.rubrics.lint import Finding, lint
 from workbench.rubrics.rubric import Criterion, Rubric, free_text
 from workbench.rubrics.session import Snapshot
 from workbench.rubrics.versions import Version, edits_of
-from workbench.widgets.foreign import LONGEST, displayable
 
 LONGEST_NAME = 300
 _CODE = re.compile(r"⟨U\+([0-9A-F]{4,6})⟩")
