@@ -146,18 +146,22 @@ def test_mistakes_are_named(tmp_path):
     with pytest.raises(ValueError, match="two pairs with the id 'p0'"):
         PairViewer([*pairs(), *pairs()])
     widget = judged(tmp_path)
-    for call in (lambda: widget.show("nope"), lambda: widget.filter(["p0", "nope"]), lambda: widget.on_pair(id="nope")):
+    for call in (
+        lambda: widget.show("nope"),
+        lambda: widget.filter(["p0", "nope"]),
+        lambda: widget.answer_pair(id="nope"),
+    ):
         with pytest.raises(ValueError, match="no pair has the id 'nope'; the viewer has 6"):
             call()
     with pytest.raises(ValueError, match="label is 'c', must be one of a, b, tie, skip"):
-        widget.on_annotate(pair_id="p0", label="c", note="")
+        widget.answer_annotate(pair_id="p0", label="c", note="")
 
 
 def test_a_label_keeps_the_note_as_it_was_written(tmp_path):
     widget = judged(tmp_path)
     AnnotationLog(tmp_path / "labels.jsonl").append(Annotation("p0", "ada", "2026-11-21T10:00:00Z", "a", "x\u202ey"))
-    shown = widget.on_pair(id="p0")["annotations"][0]["note"]
-    widget.on_annotate(pair_id="p0", label="b", note=shown)
+    shown = widget.answer_pair(id="p0")["annotations"][0]["note"]
+    widget.answer_annotate(pair_id="p0", label="b", note=shown)
     assert labels(tmp_path / "labels.jsonl")[-1] == ("p0", "ada", "b", "x\u202ey")
 
 
@@ -165,7 +169,7 @@ def test_labels_from_many_threads_all_arrive(tmp_path):
     widget = judged(tmp_path)
     threads = [
         threading.Thread(
-            target=widget.on_annotate, kwargs={"pair_id": f"p{i % 6}", "label": "ab"[i % 2], "note": str(i)}
+            target=widget.answer_annotate, kwargs={"pair_id": f"p{i % 6}", "label": "ab"[i % 2], "note": str(i)}
         )
         for i in range(24)
     ]
@@ -177,9 +181,9 @@ def test_labels_from_many_threads_all_arrive(tmp_path):
 def test_the_last_question_answered_is_the_last_pair_asked_for(browser_page, tmp_path):
     widget = judged(tmp_path)
     page = opened(browser_page, widget)
-    answer = widget.on_pair
+    answer = widget.answer_pair
     slow = {"p1": 0.25, "p2": 0.1, "p3": 0.0}
-    widget.on_pair = lambda id: (time.sleep(slow.get(id, 0)), answer(id))[1]
+    widget.answer_pair = lambda id: (time.sleep(slow.get(id, 0)), answer(id))[1]
     press(page, "ArrowRight", "ArrowRight", "ArrowRight")
     page.wait_for_timeout(500)
     assert page.inner_text(".wb-prompt") == "a yellow house"

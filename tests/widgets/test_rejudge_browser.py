@@ -67,7 +67,7 @@ def test_an_edit_is_judged_and_its_flips_are_read_by_key(browser_page, made, wor
     client = VlmClient(Endpoint(url, model), cache=tmp_path / "c.sqlite")
     panel, editor = made(client, start, list(load(WORLD / "test.parquet"))[:24])
     opened: list[str] = []
-    panel.on_open(opened.append)
+    panel.open_in(opened.append)
     page = browser_page.show(panel)
     has(page, "48 calls, free on this machine (0 of 48 answers cached)")
     assert page.locator(".wb-synthetic").is_visible()
@@ -164,7 +164,7 @@ def test_a_lost_endpoint_is_told_and_gone_on_from_in_every_tab(browser_page, mad
         has(page, "6 calls")
         assert page.locator(".wb-flip").count() == 3
         lost["now"] = False
-        panel.on_judge()  # as another tab would
+        panel.answer_judge()  # as another tab would
         has(page, "12 of 12", "tr[data-role=current]")
         assert page.locator(".wb-problem").is_hidden()
         assert page.locator(".wb-flip").count() == 6

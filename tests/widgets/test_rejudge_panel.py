@@ -142,7 +142,7 @@ def test_closing_ends_thread_client_and_observation(server, made) -> None:
 def test_closing_while_the_server_is_silent_takes_no_time(made) -> None:
     with FaultyServer(lambda number, request: answer(delay_s=60)) as silent:
         panel = made(silent)
-        panel.on_judge()
+        panel.answer_judge()
         while not silent.requests:
             time.sleep(0.01)
         started = time.monotonic()
@@ -174,7 +174,7 @@ def test_the_view_is_json_with_numbers_their_intervals_and_n(server, made) -> No
     panel.judge()
     editor.rubric = RED
     panel.judge()
-    view = json.loads(json.dumps(panel.on_view()))
+    view = json.loads(json.dumps(panel.answer_view()))
     assert [row["role"] for row in view["rows"]] == ["baseline", "previous", "current"]
     assert view["rows"][2]["mean"]["text"].startswith("100.0% [")
     assert view["rows"][2]["mean"]["text"].endswith("n = 24")
@@ -182,20 +182,20 @@ def test_the_view_is_json_with_numbers_their_intervals_and_n(server, made) -> No
     assert change["counts"] == {"fixed": 24, "broken": 0, "swap-only": 0, "changed": 0}
     assert change["test"] == "exact McNemar p < 0.001 (right in both orders: 24 fixed, 0 broken, n = 24)"
     assert change["flips"][0]["before"] == [["forward", "a", True], ["reverse", "b", False]]
-    reasons = panel.on_reasons("p0", "baseline")
+    reasons = panel.answer_reasons("p0", "baseline")
     assert [judge["name"] for judge in reasons["judges"]] == ["before", "after"]
-    assert panel.on_thumbnail("p0", 0).startswith("data:image/webp;base64,")
+    assert panel.answer_thumbnail("p0", 0).startswith("data:image/webp;base64,")
     with pytest.raises(ValueError, match="not in the panel"):
-        panel.on_thumbnail("p99", 0)
+        panel.answer_thumbnail("p99", 0)
     with pytest.raises(ValueError, match="no source image"):
-        panel.on_thumbnail("p0", None)
+        panel.answer_thumbnail("p0", None)
 
 
 def test_an_unknown_price_is_said_with_where_to_put_it(tmp_path: Path) -> None:
     client = VlmClient(Endpoint("http://models.invalid/v1", "unheard-of"), cache=tmp_path / "c.sqlite")
     panel = RejudgePanel(Stub(rubric=FIRST), pairs(2), client, most_calls=3)
     settle(panel)
-    expected = panel.on_view()["outlook"]
+    expected = panel.answer_view()["outlook"]
     panel.close()
     assert expected["line"] == "4 calls, price unknown (0 of 4 answers cached)"
     assert (expected["hint"].startswith("to know it, add the model to "), expected["tooMany"]) == (True, True)
@@ -204,13 +204,13 @@ def test_an_unknown_price_is_said_with_where_to_put_it(tmp_path: Path) -> None:
 
 def test_a_pair_is_opened_by_a_function(server, made) -> None:
     panel, opened = made(server), []
-    with pytest.raises(ValueError, match=r"panel\.on_open"):
-        panel.on_open_pair("p1")
-    panel.on_open(opened.append)
-    panel.on_open_pair("p1")
+    with pytest.raises(ValueError, match=r"panel\.open_in"):
+        panel.answer_open_pair("p1")
+    panel.open_in(opened.append)
+    panel.answer_open_pair("p1")
     assert opened == ["p1"]
     with pytest.raises(TypeError, match="function"):
-        panel.on_open("p1")
+        panel.open_in("p1")
 
 
 def test_the_static_view_holds_flips_and_labels_synthetic_numbers(server, made) -> None:
@@ -241,7 +241,7 @@ def test_failures_are_counted_and_addresses_stay_out_of_the_static_view(made) ->
         panel.judge()
         editor.rubric = RED
         panel.judge()
-        row = panel.on_view()["rows"][2]
+        row = panel.answer_view()["rows"][2]
         assert (row["error"], row["verdicts"], row["mean"]["n"]) == (4, 4, 2)
         assert "no verdict came" in panel.to_html()
         assert "127.0.0.1" not in panel.to_html()
@@ -266,6 +266,6 @@ def test_hostile_text_is_shown_as_text(made, tmp_path: Path) -> None:
         assert "<script" not in page
         assert "<img src=x" not in page
         assert "\u202e" not in page
-        assert not [text for text in shown(panel.on_view()) if "\u202e" in text]
-        assert len(json.dumps(panel.on_view())) < 20_000
-        assert "cut: " in panel.on_reasons(odd[0].id, "baseline")["judges"][0]["verdicts"][0]["reason"]
+        assert not [text for text in shown(panel.answer_view()) if "\u202e" in text]
+        assert len(json.dumps(panel.answer_view())) < 20_000
+        assert "cut: " in panel.answer_reasons(odd[0].id, "baseline")["judges"][0]["verdicts"][0]["reason"]

@@ -115,16 +115,16 @@ def test_what_is_typed_in_one_tab_outlives_what_is_done_in_another(browser_page,
     press(page, "Enter")
     page.keyboard.type(" Brightly")
     box = page.locator("textarea")
-    editor.on_text("c1", 0, "Four circles.")  # the other tab
-    editor.on_shift("c2", 1, -1)
-    editor.on_shift_theme(0, 2, 1)
+    editor.answer_text("c1", 0, "Four circles.")  # the other tab
+    editor.answer_shift("c2", 1, -1)
+    editor.answer_shift_theme(0, 2, 1)
     reaches(page, "Four circles.")
     page.wait_for_function("document.querySelector('.wb-theme-name').textContent === 'Look'")
     assert shown(page) == ["c3", "c2", "c1"]
     page.keyboard.type(" so")
     assert box.input_value() == "It is lit. Brightly so"
 
-    editor.on_text("c2", 3, "Theirs.")
+    editor.answer_text("c2", 3, "Theirs.")
     reaches(page, "Changed elsewhere meanwhile, to: Theirs.")
     press(page, "Enter")
     reaches(page, "c2 was changed elsewhere")
@@ -139,7 +139,7 @@ def test_what_is_typed_in_one_tab_outlives_what_is_done_in_another(browser_page,
     at(page, "c2")
     press(page, "Enter")
     page.keyboard.type(" Really.")
-    editor.on_remove_theme(1, 5)
+    editor.answer_remove_theme(1, 5)
     reaches(page, "Removed elsewhere meanwhile")
     assert box.input_value() == "It is lit. Brightly so! Really."
     page.get_by_text("Add as a new criterion").click()
@@ -155,7 +155,7 @@ def test_an_edit_of_what_is_gone_is_refused_and_the_tab_shows_what_there_is(brow
     page = show(browser_page, editor)
     at(page, "c2")
     editor.tell = lambda *_: None  # a tab that missed the news
-    editor.on_remove("c2", 0)
+    editor.answer_remove("c2", 0)
     del editor.tell
     press(page, "x")
     reaches(page, "c2 is gone: it was removed elsewhere")
@@ -208,7 +208,7 @@ def test_hostile_text_is_text_wherever_the_editor_shows_it(browser_page, tmp_pat
     other = Criterion("<b>".join("xy"), "Better " + "y" * 1_000_000)
     save_rubric(Rubric(HOSTILE, "edit", (Theme(HOSTILE, 3, (criterion,)),), told), file)
     editor = RubricEditor(load_rubric(file), file, author=HOSTILE)
-    editor.on_add(0, HOSTILE, 0, None)
+    editor.answer_add(0, HOSTILE, 0, None)
     page = show(browser_page, editor)
     at(page, "c1")
     press(page, "o")

@@ -88,13 +88,13 @@ def test_two_tabs_show_one_rubric_and_neither_undoes_what_the_other_has_not_seen
 
 
 def test_a_kernel_that_was_busy_for_minutes_is_asked_again_once_it_answers(browser_page, editor):
-    ready, answer = threading.Event(), editor.on_state
+    ready, answer = threading.Event(), editor.answer_state
 
     def when_ready() -> dict:
         ready.wait(timeout=30)
         return answer()
 
-    editor.on_state = when_ready
+    editor.answer_state = when_ready
     browser_page.page.clock.install()
     page = browser_page.show(editor)
     page.clock.fast_forward(61_000)
@@ -110,6 +110,6 @@ def test_a_message_that_quotes_text_no_message_can_carry_still_arrives(browser_p
     def refuse(**_: object) -> None:
         raise RubricError("not \ud800\u202e so")
 
-    editor.on_enable = refuse
+    editor.answer_enable = refuse
     page.locator('[data-key="c1"]').press("x")
     reaches(page, "not ?⟨U+202E⟩ so")

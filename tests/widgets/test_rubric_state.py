@@ -43,7 +43,7 @@ def png() -> bytes:
 
 
 def state(editor: RubricEditor) -> dict:
-    return editor.on_state()
+    return editor.answer_state()
 
 
 def row(editor: RubricEditor, key: str) -> dict:
@@ -55,13 +55,13 @@ def test_observers_hear_every_change_when_no_lock_is_held():
     heard = []
 
     def observe(change) -> None:
-        other = threading.Thread(target=editor.on_state)  # would wait for a lock that the notifier holds
+        other = threading.Thread(target=editor.answer_state)  # would wait for a lock that the notifier holds
         other.start()
         other.join(timeout=5)
         heard.append((edits.find(change.new, "c1").text, other.is_alive()))
 
     editor.observe(observe, "rubric")
-    editor.on_text("c1", 0, "Four.")
+    editor.answer_text("c1", 0, "Four.")
     editor.undo()
     editor.redo()
     editor.set(rubric("Five."))
@@ -73,7 +73,7 @@ def test_edits_of_many_threads_end_in_one_rubric_which_observers_hear_last():
     heard = []
     editor.observe(lambda change: heard.append(change.new), "rubric")
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda i: editor.on_add(0, f"New {i}.", 0, None), range(40)))
+        list(pool.map(lambda i: editor.answer_add(0, f"New {i}.", 0, None), range(40)))
     assert len(editor.rubric.themes[0].criteria) == 42
     assert heard[-1] is editor.rubric
     assert state(editor)["hash"] == editor.rubric.hash[:12]
@@ -101,7 +101,7 @@ def test_an_observer_may_edit_itself():
             editor.undo()
 
     editor.observe(tidy, "rubric")
-    editor.on_text("c1", 0, "bad")
+    editor.answer_text("c1", 0, "bad")
     assert heard == ["bad", "Three circles."]
 
 
@@ -109,9 +109,9 @@ def test_a_refused_edit_brings_the_tab_up_to_date():
     editor = RubricEditor(rubric(), author="anna")
     told = []
     editor.tell = lambda event, content, buffers=(): told.append(content)
-    editor.on_text("c1", 0, "Four.")
+    editor.answer_text("c1", 0, "Four.")
     with pytest.raises(RubricError, match="c1 was changed elsewhere"):
-        editor.on_text("c1", 0, "Five.")
+        editor.answer_text("c1", 0, "Five.")
     assert [content["revision"] for content in told] == [1, 1]
 
 
@@ -121,14 +121,14 @@ def test_hidden_signs_are_shown_as_codes_and_survive_an_edit_of_the_words_around
     shown = row(editor, "c1")
     assert shown["text"] == "الصورة⟨U+200F⟩ واضحة"
     assert not shown["locked"]
-    editor.on_text("c1", 0, shown["text"] + " جدا")
+    editor.answer_text("c1", 0, shown["text"] + " جدا")
     assert edits.find(editor.rubric, "c1").text == arabic + " جدا"
 
 
 def test_a_text_applied_as_it_was_shown_is_no_edit():
     for text in ("  spaces around \n", "a\u202eb", "two\nlines"):
         editor = RubricEditor(rubric(text), author="anna")
-        editor.on_text("c1", 0, row(editor, "c1")["text"])
+        editor.answer_text("c1", 0, row(editor, "c1")["text"])
         assert state(editor)["revision"] == 0
 
 
@@ -138,7 +138,7 @@ def test_a_text_that_cannot_be_shown_whole_is_locked_and_stays_as_it_is(text, wh
     shown = row(editor, "c1")
     assert why in shown["locked"]
     assert len(shown["text"]) < 30_000
-    editor.on_weight("c1", 0, "2")
+    editor.answer_weight("c1", 0, "2")
     assert edits.find(editor.rubric, "c1").text == text
 
 
@@ -146,8 +146,8 @@ def test_a_text_that_cannot_be_shown_whole_is_locked_and_stays_as_it_is(text, wh
 def test_a_weight_that_is_none_is_refused_by_name_and_value(typed, problem):
     editor = RubricEditor(rubric(), author="anna")
     with pytest.raises(RubricError, match=rf"c1\b.*{problem}"):
-        editor.on_weight("c1", 0, typed)
-    editor.on_weight("c1", 0, "0,5")
+        editor.answer_weight("c1", 0, typed)
+    editor.answer_weight("c1", 0, "0,5")
     assert edits.find(editor.rubric, "c1").weight == 0.5
 
 
@@ -156,7 +156,7 @@ def test_ids_that_look_alike_when_cut_are_different_criteria():
     editor = RubricEditor(Rubric("mine", "t2i", (Theme("", criteria=tuple(long)),)), author="anna")
     keys = [c["key"] for c in state(editor)["themes"][0]["criteria"]]
     assert len(set(keys)) == 2
-    editor.on_text(keys[1], 0, "Other.")
+    editor.answer_text(keys[1], 0, "Other.")
     assert [c.text for c in editor.rubric.enabled_criteria()] == ["Text a.", "Other."]
 
 
@@ -172,11 +172,11 @@ def test_only_versions_in_the_folder_can_be_compared(tmp_path):
     save_rubric(rubric(), tmp_path / "mine.yaml")
     save_rubric(rubric("Secret."), tmp_path / "other.yaml")
     editor = RubricEditor(load_rubric(tmp_path / "mine.yaml"), tmp_path / "mine.yaml", author="anna")
-    editor.on_text("c1", 0, "Four.")
-    assert editor.on_diff("mine.yaml", "")["sentence"] == "1 changed"
+    editor.answer_text("c1", 0, "Four.")
+    assert editor.answer_diff("mine.yaml", "")["sentence"] == "1 changed"
     for name in ("other.yaml", "../mine.yaml", str(tmp_path / "mine.yaml")):
         with pytest.raises(RubricError, match="is not there any more"):
-            editor.on_diff(name, "")
+            editor.answer_diff(name, "")
 
 
 class TestOrigin:
@@ -198,7 +198,7 @@ class TestOrigin:
         return RubricEditor(induced, path, author="anna", seeds=[seed], events=tmp_path / "events.jsonl")
 
     def test_it_shows_the_seed_pair_the_steps_and_what_the_criterion_is_worth(self, tmp_path):
-        told = self.editor(tmp_path).on_origin("c1")
+        told = self.editor(tmp_path).answer_origin("c1")
         (pair,) = told["pairs"]
         assert (pair["prompt"], pair["label"]) == ("four diamonds", "people prefer b")
         assert pair["images"][0]["url"].startswith("data:image/webp;base64,")
@@ -215,25 +215,25 @@ class TestOrigin:
 
     def test_once_reworded_its_worth_belongs_to_the_earlier_wording_in_later_versions_too(self, tmp_path):
         editor = self.editor(tmp_path)
-        editor.on_text("c1", 0, "The number of shapes is the one asked for.")
+        editor.answer_text("c1", 0, "The number of shapes is the one asked for.")
         saved = editor.save_version()
         for each in (editor, RubricEditor(load_rubric(saved), saved, author="ben")):
-            told = each.on_origin("c1")
+            told = each.answer_origin("c1")
             assert told["measured"]["earlier"] == "The objects add up to the count described."
             assert [edit["author"] for edit in told["edits"]] == ["anna"]
-            assert each.on_origin("c2")["measured"]["others_changed"]
-            assert each.on_origin("c2")["measured"]["earlier"] == ""
+            assert each.answer_origin("c2")["measured"]["others_changed"]
+            assert each.answer_origin("c2")["measured"]["earlier"] == ""
             assert [pair["id"] for pair in told["pairs"]] == [self.SEED]
 
     def test_a_broken_log_and_strange_provenance_are_told_and_hide_nothing_else(self, tmp_path):
         editor = self.editor(tmp_path)
         (tmp_path / "events.jsonl").write_text('{"pair_id": 3}\n{}\n')
-        assert "line 1: not an event" in editor.on_origin("c1")["problem"]
+        assert "line 1: not an event" in editor.answer_origin("c1")["problem"]
         (tmp_path / "events.jsonl").unlink()
-        assert "No such file" in editor.on_origin("c1")["problem"]
+        assert "No such file" in editor.answer_origin("c1")["problem"]
         for selection in (3, {"criteria": []}, {"criteria": {"c1": {"worth": {"value": "x", "ci95": [1]}}}}):
             strange = Rubric("x", "t2i", rubric().themes, {"selection": selection, "judge": 1, "seed_pairs": "no"})
-            assert not (RubricEditor(strange, author="anna").on_origin("c1")["measured"] or {}).get("worth")
+            assert not (RubricEditor(strange, author="anna").answer_origin("c1")["measured"] or {}).get("worth")
 
 
 class Reader(HTMLParser):
@@ -296,11 +296,11 @@ def test_levels_applied_as_they_were_shown_are_no_edit():
     levels = (Level(0, "none\n\nat all\n"), Level(1, " all"))
     graded = Rubric("mine", "t2i", (Theme("", criteria=(Criterion("c1", "Circles.", levels=levels),)),))
     editor = RubricEditor(graded, author="anna")
-    editor.on_levels("c1", 0, row(editor, "c1")["levels_text"])
+    editor.answer_levels("c1", 0, row(editor, "c1")["levels_text"])
     assert editor.rubric is graded
 
 
 def test_half_a_sign_typed_into_a_text_leaves_answers_that_can_be_sent():
     editor = RubricEditor(rubric(), author="anna")
-    answer = editor.on_text("c1", 0, "\ud800 Four.")
-    json.dumps([answer, state(editor), editor.on_origin("c1")], ensure_ascii=False).encode()
+    answer = editor.answer_text("c1", 0, "\ud800 Four.")
+    json.dumps([answer, state(editor), editor.answer_origin("c1")], ensure_ascii=False).encode()

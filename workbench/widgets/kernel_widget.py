@@ -29,7 +29,7 @@ def asset(*names: str) -> str:
 
 
 class KernelWidget(anywidget.AnyWidget):
-    """A widget whose browser side asks questions (`ask` in `js/kernel.js`), each answered by a method `on_<question>`.
+    """A widget whose browser side asks questions (`ask` in `js/kernel.js`), each answered by `answer_<question>`.
 
     Questions come on several threads at once; what they share is the subclass's to guard. A `ValueError` or `OSError`
     becomes the message the user reads.
@@ -58,7 +58,7 @@ class KernelWidget(anywidget.AnyWidget):
         if not isinstance(message, dict) or "ask" not in message:
             return
         question, content = str(message["ask"]), message.get("content")
-        method = getattr(self, f"on_{question}", None) if question.isidentifier() else None
+        method = getattr(self, f"answer_{question}", None) if question.isidentifier() else None
         if method is None or not isinstance(content, dict):
             self._reply(message, problem=f"the kernel does not know the question {question!r}: restart it")
             return

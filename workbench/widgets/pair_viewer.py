@@ -126,7 +126,7 @@ class PairViewer(KernelWidget):
         grid = pair_grid(few, judges, notes=self._notes)
         return f'<div style="font-family:system-ui,sans-serif;font-size:13px">{line}{synthetic}</div>{grid}'
 
-    def on_about(self) -> dict[str, Any]:
+    def answer_about(self) -> dict[str, Any]:
         """What stays as it is while the viewer is open."""
         return {
             "judges": self._judges,
@@ -138,24 +138,24 @@ class PairViewer(KernelWidget):
             "start": self._start or next((pair.id for pair in self._shown()), None),
         }
 
-    def on_index(self) -> list[dict[str, Any]]:
+    def answer_index(self) -> list[dict[str, Any]]:
         """A row for every pair that `filter` keeps."""
         people = self._people()
         return [self._row(pair, people.get(pair.id, [])) for pair in self._shown()]
 
-    def on_pair(self, id: str) -> dict[str, Any]:
+    def answer_pair(self, id: str) -> dict[str, Any]:
         """One pair in full."""
         pair = self._pair(id)
         people = self._people(id).get(id, [])
         return pair_view(pair, self._said_of(pair), people, note=self._notes.get(id, ""))
 
-    def on_search(self, text: str) -> list[str]:
+    def answer_search(self, text: str) -> list[str]:
         """Ids of pairs that have `text` anywhere: in id, prompt, tags, reasons or notes."""
         wanted = text.casefold()
         people = self._people()
         return [pair.id for pair in self._shown() if wanted in self._text(pair, people.get(pair.id, ())).casefold()]
 
-    def on_image(self, key: str, size: str) -> tuple[str, list[bytes]]:
+    def answer_image(self, key: str, size: str) -> tuple[str, list[bytes]]:
         """MIME type and data of an image, `thumb` or `full`."""
         pair_id, _, slot = key.rpartition("/")
         pair = self._pair(pair_id)
@@ -165,7 +165,7 @@ class PairViewer(KernelWidget):
         mime, data = self._images.thumb(key, source) if size == "thumb" else self._images.full(source)
         return mime, [data]
 
-    def on_exchange(self, key: str) -> dict[str, Any] | None:
+    def answer_exchange(self, key: str) -> dict[str, Any] | None:
         """The request behind a cache key as curl, and the raw reply; None where it is not in the cache."""
         pair_id = next((id for id, said in self._said.items() if _has_key(said, key)), None)
         if pair_id is None:
@@ -179,7 +179,7 @@ class PairViewer(KernelWidget):
         note, facts = displayable(found.note, 2000), displayable(found.facts, 2000)
         return {"request": found.curl, "reply": displayable(found.reply, 200_000), "note": note, "facts": facts}
 
-    def on_annotate(self, pair_id: str, label: str | None, note: str) -> dict[str, Any]:
+    def answer_annotate(self, pair_id: str, label: str | None, note: str) -> dict[str, Any]:
         """Write a label and a note at once, and tell every tab."""
         pair = self._pair(pair_id)
         if self._log is None:

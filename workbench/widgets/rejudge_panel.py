@@ -34,7 +34,7 @@ class RejudgePanel(KernelWidget):
     """Judges `comparisons` again, in both orders, whenever the editor's rubric changes, and lists what flipped.
 
         panel = RejudgePanel(editor, choose_panel(test, records), connect(url))
-        panel.on_open(viewer.show)
+        panel.open_in(viewer.show)
         panel
 
     - `editor`: anything with a trait `rubric`, such as a `RubricEditor`.
@@ -103,10 +103,10 @@ class RejudgePanel(KernelWidget):
     def baseline(self, rubric: Rubric) -> None:
         self._loop.call(self._rejudging.compare_with, rubric)
 
-    def on_open(self, function: Callable[[str], object] | None) -> None:
+    def open_in(self, function: Callable[[str], object] | None) -> None:
         """Call `function(pair_id)` when a pair is opened, such as a viewer's `show`; None undoes that."""
         if function is not None and not callable(function):
-            raise TypeError(f"on_open takes a function of a pair's id, not {function!r}")
+            raise TypeError(f"open_in takes a function of a pair's id, not {function!r}")
         self._open = function
         self._news()
 
@@ -148,7 +148,7 @@ class RejudgePanel(KernelWidget):
         """Accuracies, the sentence and the flips against the baseline, as they are now, without script."""
         return static_html(self.state, self._compared, self.most_calls)
 
-    def on_view(self) -> dict[str, Any]:
+    def answer_view(self) -> dict[str, Any]:
         """Everything but images and reasons."""
         endpoint = self._rejudging.client.endpoint
         return {
@@ -158,35 +158,35 @@ class RejudgePanel(KernelWidget):
             "opens": self._open is not None,
         }
 
-    def on_judge(self) -> None:
+    def answer_judge(self) -> None:
         self._loop.call(self._rejudging.judge)
 
-    def on_cancel(self) -> None:
+    def answer_cancel(self) -> None:
         self.cancel()
 
-    def on_consider(self) -> None:
+    def answer_consider(self) -> None:
         """Find out what leaving out each criterion takes."""
         self._loop.call(self._rejudging.consider_leaving_out)
 
-    def on_leave_out(self) -> None:
+    def answer_leave_out(self) -> None:
         self._loop.call(self._rejudging.leave_one_out)
 
-    def on_rebase(self) -> None:
+    def answer_rebase(self) -> None:
         """Take the rubric as it is now as the baseline."""
         self.baseline = self.state.rubric
 
-    def on_open_pair(self, pair: str) -> None:
+    def answer_open_pair(self, pair: str) -> None:
         if self._open is None:
-            raise ValueError("nothing is set to open pairs: call panel.on_open(viewer.show)")
+            raise ValueError("nothing is set to open pairs: call panel.open_in(viewer.show)")
         self._open(self._pair(pair).id)
 
-    def on_reasons(self, pair: str, against: str) -> dict[str, Any]:
+    def answer_reasons(self, pair: str, against: str) -> dict[str, Any]:
         """Both sides' verdicts on one pair in full."""
         state = self.state
         sides = {"before": side_of(state, against), "after": state.current}
         return pair_view(self._pair(pair), {name: side.of(pair) for name, side in sides.items() if side})
 
-    def on_thumbnail(self, pair: str, index: int | None) -> str:
+    def answer_thumbnail(self, pair: str, index: int | None) -> str:
         """A `data:` URL of a candidate, or of the source where `index` is None."""
         self._pair(pair)
         return self._thumbnail(pair, index)

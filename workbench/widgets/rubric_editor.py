@@ -99,11 +99,11 @@ class RubricEditor(KernelWidget):
         """The rubric as a static tree."""
         return rubric_html(self._session.snapshot().rubric)
 
-    def on_state(self) -> dict[str, Any]:
+    def answer_state(self) -> dict[str, Any]:
         self._session.check()
         return rubric_view(self._session.snapshot())
 
-    def on_text(self, key: str, revision: int, text: str) -> dict[str, Any]:
+    def answer_text(self, key: str, revision: int, text: str) -> dict[str, Any]:
         def change(rubric: Rubric, id: str) -> Edited:
             stored = edits.find(rubric, id).text
             typed = restored(text, stored).strip()
@@ -111,10 +111,10 @@ class RubricEditor(KernelWidget):
 
         return self._edit(key, revision, "text", change)
 
-    def on_weight(self, key: str, revision: int, weight: str) -> dict[str, Any]:
+    def answer_weight(self, key: str, revision: int, weight: str) -> dict[str, Any]:
         return self._edit(key, revision, "weight", lambda r, id: edits.set_weight(r, id, _weight(weight, id)))
 
-    def on_levels(self, key: str, revision: int, text: str) -> dict[str, Any]:
+    def answer_levels(self, key: str, revision: int, text: str) -> dict[str, Any]:
         def change(rubric: Rubric, id: str) -> Edited:
             levels = edits.find(rubric, id).levels
             stored = edits.levels_text(levels)
@@ -123,16 +123,16 @@ class RubricEditor(KernelWidget):
 
         return self._edit(key, revision, "levels", change)
 
-    def on_enable(self, key: str, revision: int, enabled: bool) -> dict[str, Any]:
+    def answer_enable(self, key: str, revision: int, enabled: bool) -> dict[str, Any]:
         return self._edit(key, revision, "enabled", lambda r, id: edits.enable(r, id, enabled))
 
-    def on_remove(self, key: str, revision: int) -> dict[str, Any]:
+    def answer_remove(self, key: str, revision: int) -> dict[str, Any]:
         return self._edit(key, revision, "", edits.remove)
 
-    def on_shift(self, key: str, revision: int, by: int) -> dict[str, Any]:
+    def answer_shift(self, key: str, revision: int, by: int) -> dict[str, Any]:
         return self._edit(key, revision, "text", lambda r, id: edits.shift(r, id, 1 if by > 0 else -1))
 
-    def on_move(self, key: str, revision: int, theme: int, before: str | None) -> dict[str, Any]:
+    def answer_move(self, key: str, revision: int, theme: int, before: str | None) -> dict[str, Any]:
         """Before another criterion, or to the end of a theme."""
 
         def change(rubric: Rubric, id: str) -> Edited:
@@ -143,7 +143,7 @@ class RubricEditor(KernelWidget):
 
         return self._edit(key, revision, "text", change, theme=theme if before is None else None)
 
-    def on_add(self, revision: int, text: str, theme: int, after: str | None) -> dict[str, Any]:
+    def answer_add(self, revision: int, text: str, theme: int, after: str | None) -> dict[str, Any]:
         """A new criterion behind another one, or at the end of a theme."""
 
         def change(rubric: Rubric) -> Edited:
@@ -157,59 +157,59 @@ class RubricEditor(KernelWidget):
 
         return self._apply(change, Target(revision, theme=theme if after is None else None))
 
-    def on_add_theme(self, name: str) -> dict[str, Any]:
+    def answer_add_theme(self, name: str) -> dict[str, Any]:
         return self._apply(lambda rubric: edits.add_theme(rubric, name.strip()), None)
 
-    def on_rename_theme(self, theme: int, revision: int, name: str) -> dict[str, Any]:
+    def answer_rename_theme(self, theme: int, revision: int, name: str) -> dict[str, Any]:
         def change(rubric: Rubric) -> Edited:
             stored = rubric.themes[theme].name
             return edits.rename_theme(rubric, theme, restored(name, stored).strip())
 
         return self._apply(change, Target(revision, theme=theme))
 
-    def on_theme_weight(self, theme: int, revision: int, weight: str) -> dict[str, Any]:
+    def answer_theme_weight(self, theme: int, revision: int, weight: str) -> dict[str, Any]:
         value = _weight(weight, f"theme {theme + 1}")
         return self._apply(lambda r: edits.set_theme_weight(r, theme, value), Target(revision, theme=theme))
 
-    def on_remove_theme(self, theme: int, revision: int) -> dict[str, Any]:
+    def answer_remove_theme(self, theme: int, revision: int) -> dict[str, Any]:
         return self._apply(lambda r: edits.remove_theme(r, theme), Target(revision, field="", theme=theme))
 
-    def on_shift_theme(self, theme: int, revision: int, by: int) -> dict[str, Any]:
+    def answer_shift_theme(self, theme: int, revision: int, by: int) -> dict[str, Any]:
         return self._apply(lambda r: edits.shift_theme(r, theme, 1 if by > 0 else -1), Target(revision, theme=theme))
 
-    def on_undo(self) -> None:
+    def answer_undo(self) -> None:
         self.undo()
 
-    def on_redo(self) -> None:
+    def answer_redo(self) -> None:
         self.redo()
 
-    def on_save(self) -> dict[str, str]:
+    def answer_save(self) -> dict[str, str]:
         try:
             return {"file": self.save_version().name}
         finally:
             self._tell()  # what saving found out about the file
 
-    def on_check(self) -> None:
+    def answer_check(self) -> None:
         before = self._session.snapshot().news
         if self._session.check() != before:
             self._tell()
 
-    def on_reload(self) -> None:
+    def answer_reload(self) -> None:
         self._session.reload()
         self._changed()
 
-    def on_keep(self) -> None:
+    def answer_keep(self) -> None:
         self._session.keep()
         self._changed()
 
-    def on_versions(self) -> list[dict[str, Any]]:
+    def answer_versions(self) -> list[dict[str, Any]]:
         path = self._session.snapshot().path
         return versions_view(list_versions(path)) if path else []
 
-    def on_diff(self, before: str, after: str) -> dict[str, Any]:
+    def answer_diff(self, before: str, after: str) -> dict[str, Any]:
         return diff_view(diff(self._version(before), self._version(after)))
 
-    def on_origin(self, key: str) -> dict[str, Any]:
+    def answer_origin(self, key: str) -> dict[str, Any]:
         now = self._session.snapshot()
         held = [state.rubric for state in reversed(now.history.states[: now.history.at]) if state.file]
         last = held[-1] if held else now.rubric
