@@ -91,6 +91,7 @@ def test_host_names_are_found(text, host):
         "a/home/run ~/data the /home page sk-8 risk-averse-long-distance-runner Bearer of bad news",
         "$0.0000, [+1.2, +10.1], seed 12345, 52be974e11e840bf, 2026-11-21T10:00:00+00:00, p1:a",
         "data:image/png;base64,AAAA file:///tmp sqlite:///x.db",
+        """<svg xmlns='http://www.w3.org/2000/svg' xmlns:dc="http://purl.org/dc/"> <x xmlns=\\"http://www.w3.org/x\\">""",
     ],
 )
 def test_what_only_looks_like_it_is_left_alone(text):

@@ -119,7 +119,7 @@ def _drawing(svg: str, place: str) -> Block:
     drawn = _UNDRAWN.sub("", svg)
     url = f"data:image/svg+xml;base64,{base64.b64encode(drawn.encode('utf-8', 'replace')).decode()}"
     html = f'<img class="picture" src="{url}" alt="a drawing">'
-    return Block(place, html, hidden=re.sub(r"""\sxmlns(:\w+)?=["'][^"']*["']""", "", drawn))
+    return Block(place, html, hidden=drawn)
 
 
 def _one_lower(html: str) -> str:

@@ -47,6 +47,7 @@ _HOME = re.compile(
 _URL = re.compile(
     r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://(?:[^\s/?#\"'<>]*@)?(\[[0-9a-f:.%]+\]|[^\s/:?#@\"'<>\\()\[\]{},;`|]+)", re.I
 )
+_NAMESPACE = re.compile(r"""\bxmlns(?::[\w.-]+)?=\\*["'][^"'<>\s]*""")
 _LABEL = r"[a-z0-9](?:[\w-]*[a-z0-9])?"
 _HOST_PORT = re.compile(rf"(?<![\w./:@-])({_LABEL}(?:\.{_LABEL})*):(\d{{2,5}})(?![\w:.])", re.I)
 _INTERNAL = re.compile(
@@ -181,6 +182,7 @@ def _searches(secrets: Mapping[str, str]) -> Callable[[str], Iterator[tuple[Kind
 
 
 def _hosts(text: str) -> Iterator[str]:
+    text = _NAMESPACE.sub("", text)  # an XML namespace is a name, not a place
     if "://" in text:
         yield from (match.group(1).rstrip(".").lower() for match in _URL.finditer(text))
     for match in _HOST_PORT.finditer(text):
