@@ -222,12 +222,47 @@ def test_a_vanished_picture_and_an_unknown_pair_are_said(here, reader):
     assert reader.errors == []
 
 
+def test_a_comment_changes_nothing_but_what_it_says(here, reader, tmp_path):
+    run = make_run(PAIRS, here / "outputs/free")
+    log = AnnotationLog(run / "annotations.jsonl")
+    log.append(Annotation("p0", "Ada", "2031-11-21T10:00:00Z", "a", "soft"))  # by a clock ahead of the reader's
+    log.append(Annotation("p1", "Ada", "2026-11-21T10:00:00Z", "tie", ""))
+    page = reader.open(share(run).path, accept_downloads=True)
+    page.locator("#viewer[aria-busy=false]").wait_for()
+    page.get_by_label("note on this pair").fill("softer")  # nobody said yet who is writing
+    page.keyboard.press("Control+Enter")
+    page.get_by_label("your name").fill("Ada")
+    page.keyboard.press("Enter")
+    page.locator(".wb-said").get_by_text("saved a, by Ada").wait_for()
+    page.locator(".wb-cell-name").get_by_text("2 tie").wait_for()  # what Ada said before is hers again
+
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.locator("#viewer[aria-busy=false]").wait_for()
+    other.locator("#viewer").focus()
+    other.keyboard.press("b")
+    other.locator(".wb-said").get_by_text("saved b").wait_for()
+    page.locator(".wb-cell-name").get_by_text("1 b").wait_for()
+    page.get_by_label("note on this pair").fill("softest")
+    page.keyboard.press("Control+Enter")
+    page.locator(".wb-said").get_by_text("saved b, by Ada").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="export as JSON").click()
+    download.value.save_as(tmp_path / "from-ada.json")
+    merge_files([log.path, tmp_path / "from-ada.json"], log.path, load(PAIRS))
+    said = {pair: (each.label, each.note) for (pair, _), each in log.latest().items()}
+    assert said == {"p0": ("b", "softest"), "p1": ("tie", "")}
+    assert reader.errors == []
+
+
 def test_what_else_lies_in_the_browsers_storage_does_no_harm(here, reader):
     file = share(make_run(PAIRS, here / "outputs/free")).path
     about = json.loads(file.read_text().split('id="page-pairs">')[1].split("</script>")[0])["about"]
     place = f"workbench comments, {about['run']}, {about['dataset']}"
     page = reader.open(file)
-    for stored in ('{"comments": [1, {"pair_id": 3}], "author": 7}', "not json"):
+    odd = [{"pair_id": "p0", "author": "x", "note": "", "time": time, "label": None} for time in ("z", "9999-12-31")]
+    odd.append({"pair_id": "p0", "author": "x", "note": "", "time": "2026-11-21T10:00:00Z", "label": {"a": 1}})
+    for stored in ('{"comments": [1, {"pair_id": 3}], "author": 7}', json.dumps({"comments": odd}), "not json"):
         page.evaluate("([place, stored]) => localStorage.setItem(place, stored)", [place, stored])
         page.reload()
         page.get_by_text("no comments yet").wait_for()

@@ -1,5 +1,7 @@
 """Labelling in the viewer: by key, at once on disk, in two tabs, blind, and honest about what was not saved."""
 
+import threading
+
 from viewer_pages import judged, labels, opened, position, press, settled, wait_for
 
 from workbench.annotations.annotation import Annotation
@@ -63,9 +65,42 @@ def test_a_full_disk_is_said_and_the_label_is_not_shown_as_saved(browser_page, t
     press(page, "Escape")
     page.wait_for_timeout(100)
     assert page.input_value("textarea") == "kept"
+    press(page, "ArrowRight")
+    wait_for(page, "NOT saved: what you said about p0")
+    press(page, "ArrowLeft")
+    settled(page)
+    assert page.input_value("textarea") == "kept"
     monkeypatch.undo()
-    press(page, "a")
-    wait_for(page, "saved a")
+    press(page, "b")
+    wait_for(page, "saved b")
+    assert labels(tmp_path / "labels.jsonl") == [("p0", "ada", "b", "kept")]
+
+
+def test_a_note_stays_with_its_pair_when_another_is_opened_meanwhile(browser_page, tmp_path):
+    widget = judged(tmp_path)
+    page = opened(browser_page, widget)
+    for elsewhere in (lambda: widget.show("p4"), lambda: widget.filter(["p2"])):
+        press(page, "n")
+        page.keyboard.type("about the house")
+        before = page.inner_text(".wb-prompt")
+        elsewhere()
+        page.wait_for_function("text => document.querySelector('.wb-prompt').innerText !== text", arg=before)
+        settled(page)
+        assert page.input_value("textarea") == ""
+    assert labels(tmp_path / "labels.jsonl") == [
+        ("p0", "ada", None, "about the house"),
+        ("p4", "ada", None, "about the house"),
+    ]
+
+
+def test_a_note_of_one_tab_keeps_the_label_of_another(tmp_path):
+    widget = judged(tmp_path)
+    changes = [{"label": "b"}, {"note": "x"}, {"note": "y"}]
+    threads = [threading.Thread(target=widget.answer_annotate, args=("p0",), kwargs=change) for change in changes]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert labels(tmp_path / "labels.jsonl")[-1][2] == "b"
+    assert labels(tmp_path / "labels.jsonl")[-1][3] in ("x", "y")
 
 
 def test_without_a_file_or_with_a_foreign_one_nothing_is_labelled(browser_page, tmp_path):

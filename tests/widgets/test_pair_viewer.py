@@ -160,9 +160,10 @@ def test_mistakes_are_named(tmp_path):
 def test_a_label_keeps_the_note_as_it_was_written(tmp_path):
     widget = judged(tmp_path)
     AnnotationLog(tmp_path / "labels.jsonl").append(Annotation("p0", "ada", "2026-11-21T10:00:00Z", "a", "x\u202ey"))
-    shown = widget.answer_pair(id="p0")["annotations"][0]["note"]
-    widget.answer_annotate(pair_id="p0", label="b", note=shown)
+    widget.answer_annotate(pair_id="p0", label="b")
     assert labels(tmp_path / "labels.jsonl")[-1] == ("p0", "ada", "b", "x\u202ey")
+    widget.answer_annotate(pair_id="p0", note="plain")
+    assert labels(tmp_path / "labels.jsonl")[-1] == ("p0", "ada", "b", "plain")
 
 
 def test_labels_from_many_threads_all_arrive(tmp_path):

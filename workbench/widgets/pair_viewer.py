@@ -92,6 +92,7 @@ class PairViewer(KernelWidget):
         self._allow_urls = allow_urls
         self._images = ViewerImages(allow_urls=allow_urls)
         self._lock = threading.Lock()
+        self._saying = threading.Lock()
         self._chosen: Sequence[str] | None = None
         self._start: str | None = None
         self._log, self._problem = _open_log(annotations)
@@ -179,22 +180,22 @@ class PairViewer(KernelWidget):
         note, facts = displayable(found.note, 2000), displayable(found.facts, 2000)
         return {"request": found.curl, "reply": displayable(found.reply, 200_000), "note": note, "facts": facts}
 
-    def answer_annotate(self, pair_id: str, label: str | None, note: str) -> dict[str, Any]:
-        """Write a label and a note at once, and tell every tab."""
+    def answer_annotate(self, pair_id: str, **change: Any) -> dict[str, Any]:
+        """Write a `label`, a `note` or both at once, and tell every tab; the one not given stays as it is on disk."""
         pair = self._pair(pair_id)
         if self._log is None:
             raise ValueError(self._problem)
         allowed = [chr(ord("a") + index) for index in range(len(pair.images))]
-        if label not in (*allowed, "tie", "skip", None):
-            raise ValueError(f"label is {label!r}, must be one of {', '.join(allowed)}, tie, skip")
-        before = self._log.latest().get((pair_id, self._author))
-        if before and note == displayable(before.note):
-            note = before.note  # what the browser was given to show is not what was written
-        annotation = Annotation.of(pair, self._author, label, note, rubric=self._rubric)
-        try:
-            self._log.append(annotation)
-        except StorageFailed as error:
-            raise ValueError(str(error)) from error
+        if change.get("label") not in (*allowed, "tie", "skip", None):
+            raise ValueError(f"label is {change['label']!r}, must be one of {', '.join(allowed)}, tie, skip")
+        with self._saying:
+            before = self._log.latest().get((pair_id, self._author))
+            kept = {"label": before.label, "note": before.note} if before else {"label": None}
+            annotation = Annotation.of(pair, self._author, **{**kept, **change}, rubric=self._rubric)
+            try:
+                self._log.append(annotation)
+            except StorageFailed as error:
+                raise ValueError(str(error)) from error
         self.tell("row", {"row": self._row(pair, self._people(pair_id).get(pair_id, []))})
         return annotation_view(annotation)
 

@@ -14,7 +14,9 @@ function commentsOf(about, contents, changed) {
     const known = said.get(nameOf(comment));
     if (!known || known.time <= comment.time) said.set(nameOf(comment), comment);
   };
-  const isComment = (each) => ["pair_id", "author", "time", "note"].every((name) => typeof each?.[name] === "string");
+  const isComment = (each) =>
+    ["pair_id", "author", "time", "note"].every((name) => typeof each?.[name] === "string") &&
+    (each.label === null || /^([a-z]|tie|skip)$/.test(each.label)) && Date.parse(each.time) < Date.parse("9000-01-01");
 
   // Another tab may have written meanwhile: what it kept stays.
   function read() {
@@ -41,11 +43,11 @@ function commentsOf(about, contents, changed) {
   function keepNow() {
     read();
     write();
-    changed();
+    changed({ elsewhere: false });
   }
 
   read();
-  addEventListener("storage", (event) => event.key === place && (read(), changed()));
+  addEventListener("storage", (event) => event.key === place && (read(), changed({ elsewhere: true })));
   addEventListener("beforeunload", (event) => unexported() && event.preventDefault());
 
   return {
@@ -60,11 +62,14 @@ function commentsOf(about, contents, changed) {
       author = name;
       keepNow();
     },
-    add({ pair_id, label, note }) {
-      const newest = [...said.values()].reduce((time, each) => (each.time > time ? each.time : time), "");
-      const now = Date.now();
-      // Of two comments within one millisecond the later one must count.
-      const time = new Date(Math.max(now, newest ? Date.parse(newest) + 1 : now)).toISOString();
+    // Label or note, whichever is not given, stays as the author said it last: here, or in the page as `stored`.
+    add({ pair_id, ...change }, stored) {
+      read();
+      const before = said.get(JSON.stringify([pair_id, author])) ?? stored;
+      const { label, note } = { label: before?.label ?? null, note: before?.note ?? "", ...change };
+      // Of two comments within one millisecond the later one must count, and clocks differ.
+      const times = [...said.values(), ...(stored ? [stored] : [])].map((each) => Date.parse(each.time) + 1);
+      const time = new Date(times.reduce((latest, each) => Math.max(latest, each), Date.now())).toISOString();
       const comment = {
         schema: "workbench.annotation/1", pair_id, author, time, label, note: note.slice(0, LONGEST_NOTE),
         rubric: about.rubric, dataset: about.dataset, content: contents.get(pair_id) ?? null,

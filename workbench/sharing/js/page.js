@@ -16,18 +16,32 @@ function startViewer(root, stored) {
   const views = new Map(Object.entries(stored.views));
   const contents = new Map(Object.entries(stored.contents));
   const problems = new Map(Object.entries(stored.problems));
-  const comments = commentsOf(stored.about, contents, () => showBar());
+  const comments = commentsOf(stored.about, contents, ({ elsewhere }) => (showBar(), elsewhere && heard()));
   const about = { ...stored.about, author: comments.author, writable: true, problem: "", start: pairInLink() };
-  const rename = () => askAuthor(comments.author).then((name) => (comments.author = about.author = name)).catch(() => null);
+  const rename = () => askAuthor(comments.author).then((name) => ((comments.author = about.author = name), heard())).catch(() => null);
   const showBar = commentBar(document.getElementById("comments"), comments, about, rename);
   const others = (view) => view.annotations.filter((each) => !comments.of(view.id).some((own) => own.author === each.author));
+  const inPage = (id) => views.get(id).annotations.find((each) => each.author === comments.author);
   const searched = new Map();
+  const news = {};
   let opened = 0;
+  let current = null;
+
+  const rowOf = (row) => {
+    const noted = row.noted || comments.of(row.id).some((each) => each.note);
+    return { ...row, mine: (comments.mine(row.id) ?? inPage(row.id))?.label ?? null, noted };
+  };
+  // The reader has another name now, or wrote in another tab.
+  async function heard() {
+    await news.changed?.(current);
+    const row = stored.rows.find((each) => each.id === current);
+    if (row) news.row?.(rowOf(row));
+  }
 
   const host = {
     about,
-    index: async () =>
-      stored.rows.map((row) => ({ ...row, mine: comments.mine(row.id)?.label ?? null, noted: row.noted || comments.of(row.id).some((each) => each.note) })),
+    index: async () => stored.rows.map(rowOf),
+    listen: (listeners) => Object.assign(news, listeners),
     pair: async (id) => {
       const view = views.get(id);
       return { ...view, annotations: [...others(view), ...comments.of(id)] };
@@ -38,8 +52,11 @@ function startViewer(root, stored) {
     },
     exchange: async () => null,
     async annotate(annotation) {
-      if (!comments.author) about.author = comments.author = await askAuthor();
-      return comments.add(annotation);
+      if (!comments.author) {
+        about.author = comments.author = await askAuthor();
+        setTimeout(heard); // what that author said already is theirs now
+      }
+      return comments.add(annotation, inPage(annotation.pair_id));
     },
     async search(text) {
       const wanted = text.toLowerCase();
@@ -49,6 +66,7 @@ function startViewer(root, stored) {
       });
     },
     opened(id) {
+      current = id;
       const link = `#pair=${encodeURIComponent(id)}`;
       document.getElementById("link").replaceChildren("link to this pair: ", element("a", { href: link }, foreign(link)));
       opened += 1;

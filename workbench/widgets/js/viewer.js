@@ -9,7 +9,8 @@
 //   pair(id)     -> view    (`pair_view`)
 //   image(key, "thumb" | "full") -> URL; the viewer revokes blob: URLs when it no longer shows them
 //   exchange(key) -> { request, reply, note?, facts? } or null: a cache key's request as curl, and the raw reply
-//   annotate({ pair_id, label, note }) -> annotation ({ author, time, label, note }); rejects where it was not saved
+//   annotate({ pair_id, label?, note? }) -> annotation ({ author, time, label, note }); what is not given stays as the
+//                author said it last, in whichever tab; rejects where it was not saved
 //
 // and, where the host has them:
 //
@@ -26,6 +27,7 @@ function mountViewer(root, host) {
   let filtered = 0;
   let saving = 0;
   let queue = Promise.resolve();
+  const unsaved = new Map(); // by pair id: { name, change } that the host did not keep
   let pictured = null; // resolves once the candidates are on the screen
   let seen = false; // whether they are
   let swapped = false;
@@ -96,6 +98,7 @@ function mountViewer(root, host) {
     if (!list.length) return nothing();
     const next = Math.min(list.length - 1, Math.max(0, position));
     if (next === at && !again && view) return;
+    finishNote();
     at = next;
     const mine = (turn += 1);
     busy(true);
@@ -119,6 +122,7 @@ function mountViewer(root, host) {
   }
 
   function nothing() {
+    finishNote();
     busy(false);
     [at, view, turn] = [-1, null, turn + 1];
     panes.clear();
@@ -161,7 +165,7 @@ function mountViewer(root, host) {
     pictured = Promise.all(view.images.map((key, index) => panes.load(index, host.image(key, "full"), stale)));
     pictured.then(() => stale() || busy(false));
     reveal();
-    layout.said("");
+    layout.said(notSaved(), unsaved.size > 0);
     layout.problem("");
   }
 
@@ -175,7 +179,7 @@ function mountViewer(root, host) {
     const judges = view.judges.filter((each) => !judge || each.name === judge);
     parts.judges.replaceChildren(...(secret ? [] : judges.map((each) => judgeCard(each, host))));
     layout.showLabels(view.images.length, row()?.mine);
-    if (controls.note !== document.activeElement) controls.note.value = own(view)?.note ?? "";
+    if (controls.note !== document.activeElement) controls.note.value = unsaved.get(view.id)?.change.note ?? own(view)?.note ?? "";
     strip.redraw();
   }
 
@@ -202,30 +206,43 @@ function mountViewer(root, host) {
 
   const own = (shown) => shown.annotations.find((each) => each.author === about.author);
 
-  // A label keeps the note and a note the label. One after the other, as the second builds on what the first saved.
+  // One after the other, so that what was said last is written last.
   function annotate(change) {
     if (!view) return;
     if (!about.writable) return layout.said(about.problem || "labels are not kept here", true);
-    // Nothing is said about a pair by a key pressed before it is there to be seen.
-    if (view.id !== row()?.id || (change.label && (!seen || (saving && advance)))) return layout.said("not labelled: the pair is still loading", true);
-    const target = { view, row: row(), at };
+    // No label for a pair by a key pressed before it is there to be seen; a note is about the pair it was written beside.
+    if ("label" in change && (view.id !== row()?.id || (change.label && (!seen || (saving && advance))))) return layout.said("not labelled: the pair is still loading", true);
+    const target = { view, at };
     saving += 1;
     layout.said("saving …");
     queue = queue.then(() => save(target, change)).finally(() => (saving -= 1));
   }
 
+  // A pair that is opened from elsewhere must not get the note that is being written.
+  function finishNote() {
+    if (controls.note === document.activeElement) root.focus();
+  }
+
+  function notSaved() {
+    const names = [...unsaved].filter(([id]) => id !== view?.id).map(([, { name }]) => name);
+    return names.length ? `NOT saved: what you said about ${names.slice(0, 5).join(", ")}${names.length > 5 ? ` and ${names.length - 5} more` : ""}` : "";
+  }
+
   async function save(target, change) {
-    const before = own(target.view) ?? { label: null, note: "" };
-    const pair = { pair_id: target.view.id, label: before.label, note: before.note, ...change };
+    const { id, name } = target.view;
+    const whole = { ...unsaved.get(id)?.change, ...change };
     let saved;
     try {
-      saved = await host.annotate(pair);
+      saved = await host.annotate({ pair_id: id, ...whole });
     } catch (error) {
-      const elsewhere = view?.id === target.view.id ? "" : ` (pair ${target.view.name})`;
+      unsaved.set(id, { name, change: whole });
+      const elsewhere = view?.id === id ? "" : ` (pair ${name})`;
       return layout.said(`NOT saved${elsewhere}: ${error.message}`, true);
     }
+    unsaved.delete(id);
     target.view.annotations = [...target.view.annotations.filter((each) => each.author !== about.author), saved];
-    Object.assign(target.row, { mine: saved.label, noted: target.row.noted || Boolean(saved.note) });
+    const now = rows.find((each) => each.id === id);
+    if (now) Object.assign(now, { mine: saved.label, noted: now.noted || Boolean(saved.note) });
     if (view?.id === target.view.id) {
       view = target.view;
       reveal();
