@@ -113,7 +113,7 @@ def test_one_sitting_from_looking_to_sharing(lab_page, project, photograph):
     expect(panel.locator(".wb-status")).to_contain_text(f"{2 * PANEL} calls")
     panel.focus()
     started = time.monotonic()
-    page.keyboard.press("j")
+    page.keyboard.press("g")
     expect(panel.locator(".wb-status")).to_contain_text("nothing to send", timeout=20_000)
     expect(panel).not_to_contain_text("judged last")
     expect(panel.locator(".wb-flip").first).to_be_visible()

@@ -1,9 +1,9 @@
 // The panel that judges chosen pairs again while a rubric is edited. Python holds the truth and tells when it changes;
 // which flips are listed and chosen is each tab's own.
 const REJUDGE_KEYS = [
-  ["j", "judge again"], ["c", "cancel: what has arrived stays"], ["a", "judge changes automatically, on or off"],
+  ["g", "judge again"], ["c", "cancel: what has arrived stays"], ["a", "judge changes automatically, on or off"],
   ["v", "flips against the baseline, or the previous version"], ["f", "all flips, then fixed, broken, … alone"],
-  ["↓ n", "next flip"], ["↑ p", "previous flip"], ["r", "its reasons, before and after"], ["o", "open it in the viewer"],
+  ["↓ j", "next flip"], ["↑ k", "previous flip"], ["r", "its reasons, before and after"], ["o", "open it in the viewer"],
   ["l", "leave each criterion out in turn: what it takes, then again to do it"],
   ["b", "compare with the rubric as it is now from here on"], ["?", "these keys"], ["Esc", "leave"],
 ];
@@ -13,7 +13,7 @@ function rejudgeLayout(press) {
   const button = (label, key, name, title) =>
     element("button", { type: "button", title: `${title} (${key})`, data: { action: name }, on: { click: () => press[name]() } }, `${label} (${key})`);
   const parts = {
-    judge: button("Judge again", "j", "judge", "judge the rubric as it is, both orders"),
+    judge: button("Judge again", "g", "judge", "judge the rubric as it is, both orders"),
     cancel: button("Cancel", "c", "cancel", "send nothing more; what has arrived stays"),
     automatic: button("automatically", "a", "automatic", "judge every change that takes few enough calls"),
     leave: button("Leave one out", "l", "leave", "what each criterion is worth"),
@@ -228,8 +228,8 @@ function renderRejudge({ model, el }) {
 
   const onChosen = (action) => () => chosen && card(chosen) && action(chosen);
   ownKeyboard(root, {
-    j: press.judge, c: press.cancel, a: press.automatic, l: press.leave, b: press.rebase, v: press.against, f: press.kind,
-    n: () => press.step(1), ArrowDown: () => press.step(1), p: () => press.step(-1), ArrowUp: () => press.step(-1),
+    g: press.judge, c: press.cancel, a: press.automatic, l: press.leave, b: press.rebase, v: press.against, f: press.kind,
+    j: () => press.step(1), ArrowDown: () => press.step(1), k: () => press.step(-1), ArrowUp: () => press.step(-1),
     r: onChosen((id) => host.fold(id)), o: onChosen((id) => host.open(id)), "?": press.help,
   });
   kernel.listen("changed", refresh);
