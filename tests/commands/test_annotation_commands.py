@@ -83,5 +83,10 @@ def test_seeds_are_what_an_induction_takes(people, tmp_path):
     assert "labelled pairs" in output
     usable = usable_seeds(load(out))
     assert len(usable.pairs) > 20
+    before = out.read_bytes()
+    done("seeds", PAIRS, *people, "--out", out, "--rule", "unanimous")
+    assert out.read_bytes() == before
+    assert "holds something else" in str(run("seeds", PAIRS, *people, "--out", out, "--rule", "sim-ada").exception)
+    assert out.read_bytes() == before
     assert "rule is 'eve'" in str(run("seeds", PAIRS, *people, "--out", out, "--rule", "eve").exception)
     assert "is one of the files read" in str(run("seeds", PAIRS, *people, "--out", people[0]).exception)

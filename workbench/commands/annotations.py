@@ -78,7 +78,7 @@ def annotations_seeds(
     from workbench.annotations.merge import merge, read_files
     from workbench.annotations.seeds import labelled
     from workbench.pairs.loading import load
-    from workbench.pairs.writing import write_jsonl
+    from workbench.pairs.writing import holds, write_jsonl
 
     if out.exists() and out.resolve() in {each.resolve() for each in (pairs, *files)}:
         raise ValueError(f"--out {out} is one of the files read; name a new file")
@@ -87,6 +87,8 @@ def annotations_seeds(
     )
     if not found.comparisons:
         raise ValueError(f"no seed pairs: {found.summary()}; nothing was written")
+    if out.exists() and not holds(out, found.comparisons):
+        raise ValueError(f"--out {out} holds something else, which would be lost; name another file")
     write_jsonl(found.comparisons, out)
     _print_lines(f"{out}: {found.summary()}")
 

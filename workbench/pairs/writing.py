@@ -3,7 +3,8 @@
 import base64
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,20 @@ def write_jsonl(comparisons: Iterable[Comparison], path: str | Path) -> None:
     Images in the file's folder are written relative to it, others by their absolute path; bytes become `data:` URLs,
     which `load` turns into bytes again.
     """
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.writelines(_lines(comparisons, path))
+
+
+def holds(path: str | Path, comparisons: Iterable[Comparison]) -> bool:
+    """Whether the file has just what `write_jsonl` would write into it."""
+    with Path(path).open("rb") as file:
+        return all(there == line for there, line in zip_longest(file, _lines(comparisons, path)))
+
+
+def _lines(comparisons: Iterable[Comparison], path: str | Path) -> Iterator[bytes]:
     folder = os.path.realpath(Path(path).absolute().parent)
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for comparison in comparisons:
-            file.write(json.dumps(_record(comparison, folder), ensure_ascii=False) + "\n")
+    for comparison in comparisons:
+        yield json.dumps(_record(comparison, folder), ensure_ascii=False).encode() + b"\n"
 
 
 def _record(comparison: Comparison, folder: str) -> dict[str, Any]:
