@@ -213,6 +213,18 @@ def test_a_pair_is_opened_by_a_function(server, made) -> None:
         panel.open_in("p1")
 
 
+def test_a_browser_reaches_nothing_but_answers(server, made) -> None:
+    panel, opened, sent = made(server), [], []
+    panel.open_in(opened.append)
+    panel.send = lambda content, buffers=None: sent.append(content)
+    asked = ["open_in", "msg", "trait_change", "close"]
+    for question in asked:
+        panel._handle_custom_msg({"id": question, "ask": question, "content": {}}, [])
+    assert [reply["reply"] for reply in sent if "does not know the question" in reply["problem"]] == asked
+    panel.answer_open_pair("p1")
+    assert opened == ["p1"]
+
+
 def test_the_static_view_holds_flips_and_labels_synthetic_numbers(server, made) -> None:
     editor = Stub(rubric=FIRST)
     panel = made(server, editor, n=26, model="shapes-test")
