@@ -17,9 +17,9 @@ from workbench.rubrics import edits
 from workbench.rubrics.diff import diff
 from workbench.rubrics.files import load_rubric, save_rubric
 from workbench.rubrics.rubric import Criterion, Level, Rubric, RubricError, Theme
-from workbench.widgets.rubric_diff import diff_html
+from workbench.widgets.diff_html import diff_html
 from workbench.widgets.rubric_editor import RubricEditor
-from workbench.widgets.rubric_tree import rubric_html
+from workbench.widgets.rubric_html import rubric_html
 
 INDUCED = Path(__file__).parents[2] / "rubrics" / "shapes_t2i_blind.yaml"
 HOSTILE = [

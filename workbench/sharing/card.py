@@ -9,8 +9,8 @@ from workbench.evaluation.results import Results
 from workbench.foreign import displayable, foreign_html
 from workbench.rubrics.diff import diff
 from workbench.sharing.subject import Subject
-from workbench.widgets.rubric_diff import diff_html
-from workbench.widgets.rubric_tree import rubric_html
+from workbench.widgets.diff_html import diff_html
+from workbench.widgets.rubric_html import rubric_html
 
 _HOW = {
     "notebook": "a notebook, headless, by workbench run",

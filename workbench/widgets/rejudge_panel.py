@@ -20,10 +20,10 @@ from workbench.pairs.problems import printable
 from workbench.rubrics.rubric import Rubric
 from workbench.vlm.client import VlmClient
 from workbench.widgets.cells import close_earlier
-from workbench.widgets.flips import static_html
 from workbench.widgets.kernel_widget import KernelWidget, asset
 from workbench.widgets.pair_grid import preview
 from workbench.widgets.pair_views import pair_view
+from workbench.widgets.rejudge_html import static_html
 from workbench.widgets.rejudge_view import AGAINST, Compared, side_of, state_view
 
 _SIDE = 112

@@ -18,8 +18,8 @@ from workbench.rubrics.rubric import Rubric, RubricError
 from workbench.rubrics.session import RubricSession, StaleEdit, Target
 from workbench.rubrics.versions import ancestors, list_versions
 from workbench.widgets.kernel_widget import KernelWidget, asset
+from workbench.widgets.rubric_html import rubric_html
 from workbench.widgets.rubric_origin import origin
-from workbench.widgets.rubric_tree import rubric_html
 from workbench.widgets.rubric_views import diff_view, id_of, key_of, restored, rubric_view, versions_view
 
 CURRENT = ""

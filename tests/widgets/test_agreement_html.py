@@ -3,7 +3,7 @@ import re
 from workbench.annotations.agreement import agreement
 from workbench.annotations.annotation import Annotation
 from workbench.pairs.comparison import Comparison
-from workbench.widgets.agreement_view import agreement_html
+from workbench.widgets.agreement_html import agreement_html
 
 TIME = "2026-11-21T10:00:00Z"
 HOSTILE = "<img src=x onerror=alert(1)>\u202e"

@@ -4,7 +4,7 @@ from html import escape
 
 from workbench.foreign import foreign_html
 from workbench.rubrics.diff import CriterionDiff, RubricDiff
-from workbench.widgets.rubric_tree import FAINT, LONGEST, PAGE, ROW, text_html
+from workbench.widgets.rubric_html import FAINT, LONGEST, PAGE, ROW, text_html
 
 # Readable on white and on black alike; the sign before a criterion, and the line under what is new, say it too.
 _REMOVED = "background:#d55e0033"
