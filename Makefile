@@ -25,7 +25,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -q
 
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
 
 lint: $(READY)
 	$(BIN)/ruff check

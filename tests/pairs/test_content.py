@@ -81,3 +81,8 @@ def test_each_image_is_read_once(files, monkeypatch):
     read.clear()
     dataset_identity("data/test.jsonl", comparisons)
     assert sorted(read) == sorted([one, two, three])
+
+
+@pytest.mark.parametrize(("file", "name"), [("data/test.jsonl", "data-test"), ("test.jsonl", "test")])
+def test_a_dataset_is_called_after_its_file_and_the_folder_that_is_given(file, name):
+    assert dataset_identity(file, [pair("a", (b"1", b"2"))])["name"] == name

@@ -14,7 +14,7 @@ def dataset_identity(
 ) -> dict[str, str]:
     """`{"name", "hash", "with_ids"}` of the comparisons read from the file `dataset`, for the record of a run.
 
-    - `name`: of the folder and the file. - `hash`: SHA-256 of what is compared and how people judged it: task, prompt,
+    - `name`: of the folder, where one is given, and the file. - `hash`: SHA-256 of what is compared and how people judged it: task, prompt,
       image bytes, ranks and scores. - `with_ids`: the same with the ids, for files that refer to comparisons by id.
 
     Tags, image paths and the order of comparisons do not matter; the order of candidates does, ranks refer to it.
@@ -32,7 +32,7 @@ def dataset_identity(
         seen = [c.task, c.prompt, [hashed(i) for i in c.images], hashed(c.source_image), c.ranks, c.scores]
         digests.append(hashlib.sha256(json.dumps(seen).encode()).digest())
         named.append(hashlib.sha256(digests[-1] + c.id.encode()).digest())
-    name = f"{Path(dataset).parent.name}-{Path(dataset).stem}"
+    name = "-".join(part for part in (Path(dataset).parent.name, Path(dataset).stem) if part)
     return {"name": name, "hash": _joined(digests), "with_ids": _joined(named)}
 
 
