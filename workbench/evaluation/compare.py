@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas
 
 FlipKind = Literal["fixed", "broken", "swap_only"]
+FLIP_WORDS: Mapping[FlipKind, str] = {"fixed": "fixed", "broken": "broken", "swap_only": "swap-only"}
+"""What each kind of flip is called wherever it is shown, in the order it is shown in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ class Flip:
     pair_id: str
     kind: FlipKind
 
+    @property
+    def word(self) -> str:
+        """What this kind of flip is called wherever it is shown."""
+        return FLIP_WORDS[self.kind]
+
 
 @dataclass(frozen=True, slots=True)
 class RunComparison:
@@ -72,7 +79,7 @@ class RunComparison:
     only_in_b: Sequence[str]
     differences: Mapping[str, Difference]
     flips: Sequence[Flip]
-    flip_counts: Mapping[str, int]
+    flip_counts: Mapping[FlipKind, int]
     sentence: str
     synthetic: bool
     errors: int = 0
@@ -110,7 +117,7 @@ class RunComparison:
         lines = [f"A: {self.a}", f"B: {self.b}", ""]
         lines.append(f"{'':15}{'A':>8}{'B':>8}{'B - A':>9}  {'95% interval':<19}{'n':>7}{'McNemar p':>11}  verdict")
         lines += [_difference_line(name.replace("_", " "), d) for name, d in self.differences.items()]
-        counts = ", ".join(f"{self.flip_counts[kind]:,} {kind.replace('_', '-')}" for kind in self.flip_counts)
+        counts = ", ".join(f"{self.flip_counts[kind]:,} {word}" for kind, word in FLIP_WORDS.items())
         lines.append(f"{len(self.flips):,} of {self.n_pairs:,} pairs flipped: {counts}")
         for name, missing in ((self.a, self.only_in_a), (self.b, self.only_in_b)):
             if missing:
@@ -143,7 +150,6 @@ def compare_runs(a: JudgedRun, b: JudgedRun, *, seed: int = 0) -> RunComparison:
     flips = _flips(a.table, b.table, at_a, at_b)
     counts = Counter(flip.kind for flip in flips)
     synthetic = a.synthetic or b.synthetic
-    kinds: tuple[FlipKind, ...] = ("fixed", "broken", "swap_only")
     return RunComparison(
         a=a.name,
         b=b.name,
@@ -153,7 +159,7 @@ def compare_runs(a: JudgedRun, b: JudgedRun, *, seed: int = 0) -> RunComparison:
         only_in_b=[pair for pair in rows_b if pair not in rows_a],
         differences=differences,
         flips=flips,
-        flip_counts={kind: counts[kind] for kind in kinds},
+        flip_counts={kind: counts[kind] for kind in FLIP_WORDS},
         sentence=_sentence(differences["mean"], errors) + (" Synthetic." if synthetic else ""),
         synthetic=synthetic,
         errors=errors,

@@ -5,7 +5,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from workbench.evaluation.compare import RunComparison
+from workbench.evaluation.compare import FLIP_WORDS, RunComparison
 from workbench.evaluation.results import Results
 from workbench.evaluation.statistics import Estimate
 from workbench.foreign import displayable, foreign_html
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 MOST_FLIPS = 60
 """Flips of one kind that are listed; the viewer's filter shows all."""
 
-_KINDS = {"fixed": "Fixed", "broken": "Broken", "swap_only": "Changed in one order only"}
 _SHORT = 90
 
 
@@ -120,18 +119,23 @@ def _comparison_blocks(comparison: RunComparison, synthetic: bool) -> Iterator[B
         "figure of differences",
         plots.difference_figure(named, "Change on the same pairs", "after minus before", synthetic=synthetic),
     )
-    flips = {kind: [each.pair_id for each in comparison.flips if each.kind == kind] for kind in _KINDS}
-    lists = "".join(_flips(_KINDS[kind], ids) for kind, ids in flips.items())
-    told = f"{len(comparison.flips):,} of {comparison.n_pairs:,} pairs flipped."
+    lists = "".join(
+        _flips(word, [each.pair_id for each in comparison.flips if each.kind == kind])
+        for kind, word in FLIP_WORDS.items()
+    )
+    told = (
+        f"{len(comparison.flips):,} of {comparison.n_pairs:,} pairs flipped. Fixed: right in both orders only after; "
+        "broken: only before; swap-only: neither, but the verdict in some order is another one."
+    )
     yield Block("flips", f"<h2>Pairs that flipped</h2><p>{told}</p>{lists}")
 
 
-def _flips(kind: str, pair_ids: Sequence[str]) -> str:
+def _flips(word: str, pair_ids: Sequence[str]) -> str:
     if not pair_ids:
-        return f"<p><b>{kind}</b>: none</p>"
+        return f"<p><b>{word}</b>: none</p>"
     links = ", ".join(map(pair_link, pair_ids[:MOST_FLIPS]))
     more = f" and {len(pair_ids) - MOST_FLIPS:,} more" if len(pair_ids) > MOST_FLIPS else ""
-    return f'<p class="pairs"><b>{kind}</b> ({len(pair_ids):,}): {links}{more}</p>'
+    return f'<p class="pairs"><b>{word}</b> ({len(pair_ids):,}): {links}{more}</p>'
 
 
 def _induction(subject: Subject) -> Narrative:

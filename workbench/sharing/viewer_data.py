@@ -28,7 +28,7 @@ def viewer_data(subject: Subject, previews: Previews) -> dict[str, Any]:
     for annotation in subject.annotations:
         people.setdefault(annotation.pair_id, []).append(annotation)
     flips = subject.comparison.flips if subject.comparison else ()
-    notes = {flip.pair_id: flip.kind.replace("_", " ") for flip in flips}
+    notes = {flip.pair_id: flip.word for flip in flips}
     rows, views = [], {}
     for each in comparisons:
         keys, own = _keys(each, previews), people.get(each.id, [])

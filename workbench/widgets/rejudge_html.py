@@ -10,10 +10,9 @@ from workbench.evaluation.record import VerdictRecord
 from workbench.evaluation.rejudging import State
 from workbench.foreign import foreign_html
 from workbench.widgets.pair_grid import pair_grid
-from workbench.widgets.rejudge_view import Compared, changes, rows, worths_view
+from workbench.widgets.rejudge_view import KINDS, Compared, changes, rows, worths_view
 
 MOST_CARDS = 24
-_ORDER = ("fixed", "broken", "swap-only", "changed")
 _TABLE = "border-collapse:collapse;text-align:left;margin:6px 0;font:inherit"
 _CELL = "text-align:left;vertical-align:top;padding:2px 14px 2px 0;white-space:normal"
 
@@ -66,7 +65,7 @@ def _accuracies(found: list[dict[str, Any]]) -> str:
 
 def _changes(state: State, change: dict[str, Any]) -> list[str]:
     counts = ", ".join(f"{count} {kind}" for kind, count in change["counts"].items() if count) or "none"
-    flips = sorted(change["flips"], key=lambda flip: _ORDER.index(flip["kind"]))
+    flips = sorted(change["flips"], key=lambda flip: KINDS.index(flip["kind"]))
     parts = [
         _line(
             f"Flips against the baseline among {change['n']} pairs: <b>{escape(counts)}</b>; {escape(change['test'])}."

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from workbench.evaluation.compare import RunComparison
+from workbench.evaluation.compare import FLIP_WORDS, Flip, RunComparison
 from workbench.evaluation.leave_one_out import FEWEST, Worth, caution
 from workbench.evaluation.panel import SEEN, Judgement, Outlook, compare_judgements
 from workbench.evaluation.rejudging import State
@@ -19,7 +19,9 @@ _SHORT = 60
 _NAME = 120
 _PROMPT = 600
 _PROBLEM = 2000
-_KINDS = {"fixed": "fixed", "broken": "broken", "swap_only": "swap-only", "changed": "changed"}
+CHANGED = "changed"
+"""Without a label nothing is right or wrong: the verdict is another one, and that is all."""
+KINDS = (*FLIP_WORDS.values(), CHANGED)
 
 
 class Compared:
@@ -93,8 +95,8 @@ def changes(before: Judgement, after: Judgement | None, compared: Compared) -> d
     if found is None or after is None:
         return None
     by_id = {pair.id: pair for pair in after.pairs}
-    flips = [_flip(by_id[flip.pair_id], flip.kind, before, after) for flip in found.flips]
-    counts = {shown: sum(flip["kind"] == shown for flip in flips) for shown in _KINDS.values()}
+    flips = [_flip(by_id[flip.pair_id], flip, before, after) for flip in found.flips]
+    counts = {shown: sum(flip["kind"] == shown for flip in flips) for shown in KINDS}
     return {
         "name": rubric_name(before.rubric),
         "after": rubric_name(after.rubric),
@@ -118,12 +120,11 @@ def mcnemar(comparison: RunComparison) -> str:
     return f"exact McNemar {told} (right in both orders: {counts['fixed']} fixed, {counts['broken']} broken, n = {n})"
 
 
-def _flip(pair: Comparison, kind: str, before: Judgement, after: Judgement) -> dict[str, Any]:
+def _flip(pair: Comparison, flip: Flip, before: Judgement, after: Judgement) -> dict[str, Any]:
     return {
         "id": pair.id,
         "name": displayable(pair.id, _NAME),
-        # Without a label nothing is right or wrong: the verdict is another one, and that is all.
-        "kind": _KINDS["changed" if pair.ranks is None else kind],
+        "kind": CHANGED if pair.ranks is None else flip.word,
         "prompt": displayable(pair.prompt, _PROMPT),
         "label": human_label(pair),
         "images": len(pair.images),
