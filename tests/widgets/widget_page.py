@@ -124,8 +124,8 @@ class BrowserPage:
 
     def show(self, widget: Any, *, dark: bool = False) -> Any:
         """Render the widget in an empty page, and return Playwright's page."""
-        bridge = Bridge(widget)
-        self.bridges.append(bridge)
+        self.page.goto("about:blank")  # what was shown before must not ask the new bridge
+        self.bridges.append(Bridge(widget))
         self.page.emulate_media(color_scheme="dark" if dark else "light")
         self._render(self.page)
         return self.page
