@@ -104,7 +104,7 @@ def test_the_exact_request_can_be_copied_and_carries_no_key(browser_page, tmp_pa
         )  # Playwright has this one's loop
         thread.start()
         thread.join()
-        widget = PairViewer(shown, {"free": records}, cache=tmp_path / "cache", base_url=url)
+        widget = PairViewer(shown, {"free": records}, cache=tmp_path / "cache", base_url=url, synthetic=True)
         page = opened(browser_page, widget)
         assert "synthetic" in page.inner_text(".wb-bar >> nth=0")
         press(page, "r")
@@ -133,6 +133,8 @@ def test_without_a_kernel_the_first_pairs_are_plain_html(tmp_path):
     bundle, _ = widget._repr_mimebundle_()
     assert len(json.dumps(bundle)) < 100_000
     assert bundle["text/html"] == widget.to_html()
+    assert "synthetic" not in widget.to_html().lower()
+    assert "Synthetic: from the embedded world." in judged(tmp_path, synthetic=True).to_html()
 
 
 def test_state_stays_small_whatever_the_dataset():

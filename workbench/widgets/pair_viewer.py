@@ -13,7 +13,6 @@ from workbench.pairs.comparison import Comparison
 from workbench.vlm.cache import Cache, Entry, default_path
 from workbench.vlm.errors import StorageFailed
 from workbench.vlm.exchange import exchange_of
-from workbench.vlm.settings import SYNTHETIC_MODELS
 from workbench.widgets.kernel_widget import KernelWidget, asset
 from workbench.widgets.pair_grid import pair_grid
 from workbench.widgets.pair_views import annotation_view, by_pair, index_row, pair_view, shown_names
@@ -50,6 +49,7 @@ class PairViewer(KernelWidget):
     - `cache`: the response cache to look requests and raw replies up in; None is the one all runs share.
     - `notes`: a word to put over a pair, such as `fixed`, by pair id.
     - `base_url`: of the server, for the requests shown. - `allow_urls`: fetch http(s) images.
+    - `synthetic`: whether pairs or judges are of the embedded world, which is told then.
 
     Raises `ValueError` for a baseline that is no judge, and for two pairs with one id.
     """
@@ -70,6 +70,7 @@ class PairViewer(KernelWidget):
         notes: Mapping[str, str] | None = None,
         base_url: str = "",
         allow_urls: bool = False,
+        synthetic: bool = False,
     ) -> None:
         judges = judges or {}
         if baseline is not None and baseline not in judges:
@@ -90,6 +91,7 @@ class PairViewer(KernelWidget):
         self._base_url = base_url
         self._cache = Cache(cache or default_path())
         self._allow_urls = allow_urls
+        self._synthetic = synthetic
         self._images = ViewerImages(allow_urls=allow_urls)
         self._lock = threading.Lock()
         self._saying = threading.Lock()
@@ -123,7 +125,7 @@ class PairViewer(KernelWidget):
         }
         rest = f"{len(chosen):,} pairs, of which the first {len(few)} are shown here" if len(chosen) > len(few) else ""
         line = f"{rest or f'{len(chosen):,} pairs'}; the interactive viewer needs a running kernel."
-        synthetic = " Synthetic: from the embedded world." if self._synthetic() else ""
+        synthetic = " Synthetic: from the embedded world." if self._synthetic else ""
         grid = pair_grid(few, judges, notes=self._notes)
         return f'<div style="font-family:system-ui,sans-serif;font-size:13px">{line}{synthetic}</div>{grid}'
 
@@ -135,7 +137,7 @@ class PairViewer(KernelWidget):
             "writable": self._log is not None,
             "problem": displayable(self._problem, 2000),
             "baseline": self._baseline,
-            "synthetic": self._synthetic(),
+            "synthetic": self._synthetic,
             "start": self._start or next((pair.id for pair in self._shown()), None),
         }
 
@@ -237,19 +239,6 @@ class PairViewer(KernelWidget):
                 return self._cache.entry(key)
         except StorageFailed as error:
             raise ValueError(str(error)) from error
-
-    def _synthetic(self) -> bool:
-        """Whether some judge's model is of the embedded world, going by one answer of each."""
-        for judge in self._judges:
-            records = (record for said in self._said.values() for record in said.get(judge, ()) if record.keys)
-            first = next(records, None)
-            try:
-                entry = self._entry(first.keys[0]) if first else None
-            except ValueError:  # an unreadable cache is told of when a request is looked up
-                return False
-            if entry and entry.model.startswith(SYNTHETIC_MODELS):
-                return True
-        return False
 
     def _text(self, pair: Comparison, people: Sequence[Annotation]) -> str:
         said = (
