@@ -9,6 +9,7 @@ from workbench.annotations.annotation import Annotation, default_author
 from workbench.annotations.log import AnnotationLog
 from workbench.evaluation.record import VerdictRecord
 from workbench.foreign import displayable
+from workbench.html import FONT
 from workbench.pairs.comparison import Comparison
 from workbench.vlm.cache import Cache, Entry, default_path
 from workbench.vlm.errors import StorageFailed
@@ -22,6 +23,7 @@ STATIC_PAIRS = 4
 
 VIEWER_SCRIPTS = (
     "dom.js",
+    "words.js",
     "keys.js",
     "difference.js",
     "panes.js",
@@ -127,7 +129,7 @@ class PairViewer(KernelWidget):
         line = f"{rest or f'{len(chosen):,} pairs'}; the interactive viewer needs a running kernel."
         synthetic = " Synthetic: from the embedded world." if self._synthetic else ""
         grid = pair_grid(few, judges, notes=self._notes)
-        return f'<div style="font-family:system-ui,sans-serif;font-size:13px">{line}{synthetic}</div>{grid}'
+        return f'<div style="{FONT}">{line}{synthetic}</div>{grid}'
 
     def answer_about(self) -> dict[str, Any]:
         """What stays as it is while the viewer is open."""

@@ -46,7 +46,7 @@ class RejudgePanel(KernelWidget):
     Raises `ValueError` for comparisons of several tasks or not of the rubric's, and for a client without a cache.
     """
 
-    _esm = asset("dom.js", "kernel.js", "keys.js", "flips.js", "rejudge.js")
+    _esm = asset("dom.js", "words.js", "kernel.js", "keys.js", "flips.js", "rejudge.js")
     _css = asset("base.css", "rejudge.css")
     automatic = traitlets.Bool(False).tag(sync=True)
     """Judge every change that takes at most `most_calls` calls without being told."""

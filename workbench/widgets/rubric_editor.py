@@ -25,7 +25,18 @@ from workbench.widgets.rubric_views import diff_view, id_of, key_of, restored, r
 CURRENT = ""
 """What the unsaved rubric is called where a version is asked for."""
 
-_PARTS = ("dom.js", "kernel.js", "keys.js", "draft.js", "origin.js", "versions.js", "tree.js", "drag.js", "editor.js")
+_PARTS = (
+    "dom.js",
+    "words.js",
+    "kernel.js",
+    "keys.js",
+    "draft.js",
+    "origin.js",
+    "versions.js",
+    "tree.js",
+    "drag.js",
+    "editor.js",
+)
 
 
 class RubricEditor(KernelWidget):

@@ -26,3 +26,6 @@ function element(tag, attributes = {}, ...children) {
 function foreign(text, attributes = {}) {
   return element("bdi", { dir: "auto", ...attributes }, String(text ?? ""));
 }
+
+// Frees what a blob: URL holds; any other URL, or none, holds nothing.
+const release = (url) => url?.startsWith("blob:") && URL.revokeObjectURL(url);

@@ -34,42 +34,35 @@ function accuracyTable(rows, judged) {
     element("thead", {}, element("tr", {}, heads.map((head) => element("th", { scope: "col" }, head)))), element("tbody", {}, lines));
 }
 
-const outcomeSign = (correct) => ({ true: " ✓", false: " ✗" }[correct] ?? "");
-function verdictWord([, outcome, correct]) {
-  const failed = outcome === "invalid" || outcome === "error";
-  const tone = failed ? "wb-warn" : correct === true ? "wb-good" : correct === false ? "wb-bad" : null;
-  return element("b", { class: tone }, outcome + (failed ? "" : outcomeSign(correct)));
-}
-
 // Both orders, each before and after.
 function verdictChange(flip) {
+  const word = (verdict) => (verdict ? outcomeWord({ outcome: verdict[1], correct: verdict[2] }) : "–");
   const orders = ["forward", "reverse"].map((order) => {
     const [before, after] = [flip.before, flip.after].map((side) => side.find(([each]) => each === order));
     const changed = before && after && before[1] !== after[1];
     return element("span", { class: changed ? "wb-change" : "wb-change wb-faint" }, `${order} `,
-      before ? verdictWord(before) : "–", " → ", after ? verdictWord(after) : "–");
+word(before), " → ", word(after));
   });
   return element("div", { class: "wb-changes" }, orders);
 }
 
 function flipCard(flip, host) {
-  const captions = Array.from({ length: flip.images }, (_, index) => String.fromCharCode(97 + index));
+  const captions = Array.from({ length: flip.images }, (_, index) => letter(index));
   const thumb = (caption, index) => {
     const image = element("img", { alt: `${caption} of pair ${flip.name}` });
     host.thumbnail(flip.id, index).then((url) => (image.src = url), (error) => image.replaceWith(foreign(error.message, { class: "wb-gone" })));
     const mine = caption === flip.label;
-    return element("figure", { class: mine ? "wb-preferred" : null }, image, element("figcaption", {}, mine ? `${caption} · people` : caption));
+    return element("figure", { class: mine ? "wb-preferred" : null }, image, element("figcaption", {}, captioned(caption, mine)));
   };
   const pictures = [...(flip.source ? [thumb("source", null)] : []), ...captions.map((caption, index) => thumb(caption, index))];
   const reasons = element("div", { class: "wb-reasons", hidden: true });
   const fold = element("button", { type: "button", "aria-expanded": "false", on: { click: () => host.fold(flip.id) } }, "reasons (r)");
   const open = host.opens ? element("button", { type: "button", on: { click: () => host.open(flip.id) } }, "open (o)") : null;
-  const label = flip.label === "tie" ? " · people: a tie" : flip.label ? "" : " · no label";
   return element("article", { class: "wb-flip", tabIndex: -1, data: { pair: flip.id, kind: flip.kind }, on: { focusin: () => host.choose(flip.id) } },
     element("div", { class: "wb-pictures" }, pictures),
     element("div", { class: "wb-told" },
       element("div", {}, element("span", { class: `wb-kind wb-kind-${flip.kind}` }, `${KIND_SIGNS[flip.kind]} ${flip.kind}`), " ",
-        foreign(flip.name, { class: "wb-faint" }), element("span", { class: "wb-faint" }, label)),
+        foreign(flip.name, { class: "wb-faint" }), captions.includes(flip.label) ? null : element("span", { class: "wb-faint" }, ` · ${peopleSay(flip.label)}`)),
       element("div", { class: "wb-prompt" }, foreign(flip.prompt)), verdictChange(flip),
       element("div", { class: "wb-bar" }, fold, open), reasons));
 }
@@ -78,9 +71,8 @@ function reasonsOf(view) {
   const side = (name) => {
     const judge = view.judges.find((each) => each.name === name);
     const lines = (judge?.verdicts ?? []).map((verdict) => {
-      const shown = verdict.shown.map((candidate, index) => `${String.fromCharCode(97 + candidate)} as Image ${index + 1}`).join(", ");
       return element("div", { class: "wb-reason" },
-        element("div", { class: "wb-faint" }, `${verdict.order}, shown ${shown}: `, verdictWord([verdict.order, verdict.outcome, verdict.correct])),
+        element("div", { class: "wb-faint" }, `${verdict.order}, shown ${shownAs(verdict.shown)}: `, outcomeWord(verdict)),
         foreign(verdict.reason || verdict.detail));
     });
     return element("section", { "aria-label": name }, element("h5", {}, name), lines.length ? lines : "no verdict");

@@ -64,7 +64,7 @@ function viewerLayout(root, about, act) {
   root.append(
     element("div", { class: "wb-bar" },
       button("‹", "previous", "←"), parts.count, button("›", "next", "→"), controls.filter, controls.judge, controls.tag, controls.search, controls.jump,
-      about.synthetic ? element("span", { class: "wb-warn", title: "from the embedded world: not how a real model behaves" }, "synthetic") : null,
+      about.synthetic ? syntheticPill() : null,
       element("button", { type: "button", class: "wb-right", title: "keys (?)", on: { click: () => openHelp() } }, "keys ?")),
     parts.problem, parts.strip, parts.head,
     element("div", { class: "wb-bar" },

@@ -41,7 +41,7 @@ function measuredLine(measured) {
 
 function editLines(edits) {
   return edits.map((edit) =>
-    element("div", {}, foreign(edit.what), element("span", { class: "wb-faint" }, " by ", foreign(edit.author), ` ${edit.time.slice(0, 16).replace("T", " ")}`)),
+    element("div", {}, foreign(edit.what), element("span", { class: "wb-faint" }, " by ", foreign(edit.author), ` ${minuteOf(edit.time)}`)),
   );
 }
 
@@ -65,13 +65,12 @@ function pairStrip({ pairs, more_pairs: more }) {
 }
 
 function thumbnail(image) {
-  const caption = `${image.name}${image.chosen ? " ✓" : ""}`;
+  const caption = captioned(image.name, image.chosen);
   if (image.problem) return element("span", { class: "wb-seed-lost wb-bad", title: image.problem }, "no image");
-  const alt = `${image.name}${image.chosen ? ", people prefer it" : ""}`;
   return element(
     "span",
     { class: image.chosen ? "wb-thumb wb-chosen" : "wb-thumb" },
-    element("img", { src: image.url, alt }),
+    element("img", { src: image.url, alt: caption }),
     element("span", { class: "wb-faint" }, caption),
   );
 }

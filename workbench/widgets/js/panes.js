@@ -125,8 +125,6 @@ function imagePanes(root, onZoom) {
     place();
   }
 
-  const release = (url) => url?.startsWith("blob:") && URL.revokeObjectURL(url);
-
   function remove(slot) {
     const pane = panes.get(slot);
     release(pane?.url);
@@ -143,10 +141,10 @@ function imagePanes(root, onZoom) {
     showDifference,
     zoomBy,
     panBy,
-    name(slot, text, honour) {
+    name(slot, text, preferred) {
       const pane = panes.get(slot);
-      pane.name.textContent = honour ? `${text} · ${honour}` : text;
-      pane.figure.classList.toggle("wb-preferred", Boolean(honour));
+      pane.name.textContent = captioned(text, preferred);
+      pane.figure.classList.toggle("wb-preferred", preferred);
     },
     arrange: (slots) => slots.forEach((slot) => panes.has(slot) && grid.append(panes.get(slot).figure)),
     reset() {

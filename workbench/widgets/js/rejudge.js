@@ -18,7 +18,7 @@ function rejudgeLayout(press) {
     automatic: button("automatically", "a", "automatic", "judge every change that takes few enough calls"),
     leave: button("Leave one out", "l", "leave", "what each criterion is worth"),
     rebase: button("Set baseline", "b", "rebase", "compare with the rubric as it is now"),
-    synthetic: element("span", { class: "wb-synthetic", title: "from the embedded world, not from a real model", hidden: true }, "synthetic"),
+    synthetic: syntheticPill(),
     rubric: element("span", { class: "wb-faint" }),
     seen: element("p", { class: "wb-faint wb-seen" }),
     status: element("div", { class: "wb-status", role: "status" }),
@@ -34,6 +34,7 @@ function rejudgeLayout(press) {
   const lines = REJUDGE_KEYS.flatMap(([keys, does]) => [element("dt", {}, keys.split(" ").flatMap((key) => [element("kbd", {}, key), " "])), element("dd", {}, does)]);
   parts.help = element("div", { class: "wb-help", role: "dialog", "aria-label": "keys of the re-judging panel", hidden: true },
     element("dl", {}, lines), element("button", { type: "button", on: { click: () => press.help() } }, "close"));
+  parts.synthetic.hidden = true; // until it is known
   const root = element("section", { class: "wb wb-rejudge", "aria-label": "re-judging" },
     element("div", { class: "wb-bar" }, element("b", {}, "Re-judge"),
       parts.synthetic, parts.rubric),

@@ -80,7 +80,6 @@ function thumbnailStrip(host, open, describe) {
     }
   }
 
-  const release = (url) => url?.startsWith("blob:") && URL.revokeObjectURL(url);
   const redraw = () => {
     cells.forEach((cell) => cell.remove());
     cells.clear();

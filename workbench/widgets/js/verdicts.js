@@ -1,8 +1,6 @@
 // What judges said about one pair, with the request and the raw reply behind every verdict.
 const FOLDED = 600; // characters; longer texts are folded
 
-const letter = (index) => String.fromCharCode(97 + index);
-
 function folded(text, attributes = {}) {
   if (text.length <= FOLDED) return foreign(text, attributes);
   const summary = element("summary", {}, foreign(`${text.slice(0, 160)} …`), ` (${text.length.toLocaleString("en")} characters)`);
@@ -17,10 +15,6 @@ function judgeCard(judge, host) {
 }
 
 function verdictOf(verdict, host) {
-  const failed = verdict.outcome === "invalid" || verdict.outcome === "error";
-  const mark = failed || verdict.correct === null ? "" : verdict.correct ? " ✓ right" : " ✗ wrong";
-  const tone = failed ? "wb-warn" : verdict.correct === null ? "" : verdict.correct ? "wb-good" : "wb-bad";
-  const shown = verdict.shown.map((index, i) => `${letter(index)} as Image ${i + 1}`).join(", ");
   const sample = verdict.sample ? `, sample ${verdict.sample + 1}` : "";
   const facts = [];
   if (verdict.ranks && verdict.ranks.length > 2) facts.push(`ranks ${lettered(verdict.ranks)}`);
@@ -30,15 +24,14 @@ function verdictOf(verdict, host) {
   const said = verdict.reason || verdict.detail;
   return element("div", { class: "wb-verdict" },
     element("div", {},
-      element("b", { class: tone }, `${failed ? verdict.outcome : preference(verdict.outcome)}${mark}`),
-      element("span", { class: "wb-faint" }, ` · ${verdict.order}${sample}: shown ${shown}${facts.length ? ` · ${facts.join(" · ")}` : ""}`)),
+      outcomeWord(verdict, { long: true }),
+      element("span", { class: "wb-faint" }, ` · ${verdict.order}${sample}: shown ${shownAs(verdict.shown)}${facts.length ? ` · ${facts.join(" · ")}` : ""}`)),
     said ? element("div", { class: "wb-reason" }, folded(said)) : null,
     verdict.reason && verdict.detail ? element("div", { class: "wb-reason" }, folded(verdict.detail)) : null,
     verdict.criteria.length ? criteriaOf(verdict.criteria) : null,
     ...verdict.keys.map((key, i) => exchangeOf(key, verdict.keys.length > 1 ? ` ${i + 1} of ${verdict.keys.length}` : "", host)));
 }
 
-const preference = (outcome) => (outcome === "tie" ? "tie" : `prefers ${outcome}`);
 const lettered = (values) => values.map((value, i) => `${letter(i)} ${value}`).join(", ");
 
 function criteriaOf(criteria) {
@@ -108,13 +101,11 @@ function headOf(view, hidden) {
 }
 
 function peopleOf(view) {
-  const dataset = view.label
-    ? `dataset: ${view.label === "tie" ? "tie" : `people prefer ${view.label}`}${view.ranks.length > 2 ? ` (ranks ${lettered(view.ranks)})` : ""}`
-    : "dataset: no label";
+  const dataset = `dataset: ${peopleSay(view.label)}${view.label && view.ranks.length > 2 ? ` (ranks ${lettered(view.ranks)})` : ""}`;
   return [
     element("div", {}, dataset),
     ...view.annotations.map((own) => element("div", {},
-      foreign(own.author), `: ${own.label ?? "no label"} `, element("span", { class: "wb-faint" }, own.time.slice(0, 16).replace("T", " ")),
+      foreign(own.author), `: ${own.label ?? "no label"} `, element("span", { class: "wb-faint" }, minuteOf(own.time)),
       own.note ? [" ", folded(own.note)] : null)),
   ];
 }

@@ -84,7 +84,7 @@ function versionsPanel(ask, close) {
 
 function label(version) {
   if (version.problem) return `${version.file} (cannot be read)`;
-  const when = version.time.slice(0, 16).replace("T", " ");
+  const when = minuteOf(version.time);
   return version.edits ? `${version.file} · ${version.edits} edits by ${version.author} · ${when}` : version.file;
 }
 

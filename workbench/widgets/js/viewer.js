@@ -158,6 +158,7 @@ function mountViewer(root, host) {
     const stale = () => mine !== turn;
     panes.clear();
     difference = -1;
+    layout.press("difference", false);
     if (view.source) panes.add("source", "source image");
     view.images.forEach((_, index) => panes.add(index, `candidate ${letter(index)}`));
     arrange();
@@ -173,7 +174,7 @@ function mountViewer(root, host) {
   function reveal() {
     const secret = hidden();
     const judge = controls.judge.value;
-    view.images.forEach((_, index) => panes.name(index, letter(index), !secret && view.ranks?.[index] === 1 ? "people prefer" : ""));
+    view.images.forEach((_, index) => panes.name(index, letter(index), !secret && view.ranks?.[index] === 1));
     parts.head.replaceChildren(...headOf(view, secret));
     parts.people.replaceChildren(...(secret ? ["Label and verdicts are hidden until you have labelled (v shows them)."] : peopleOf(view)));
     const judges = view.judges.filter((each) => !judge || each.name === judge);
