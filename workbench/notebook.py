@@ -1,11 +1,12 @@
 """What notebooks do first, and how they show tables."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.foreign import foreign_html
+from workbench.html import html_table
 
 if TYPE_CHECKING:
     import pandas
@@ -28,20 +29,14 @@ def at_project_root() -> Path:
 
 
 def table(rows: "pandas.DataFrame | Sequence[Mapping[str, object]]") -> "HTML":
-    """Rows as a table with text to the left; what is in them is shown as it is, never as HTML.
-
-    Styles stand in every cell, because JupyterLab drops style sheets from notebooks it has not run itself.
-    """
+    """Rows as a table with text to the left; what is in them is shown as it is, never as HTML."""
     import pandas
     from IPython.display import HTML
 
     frame = pandas.DataFrame(rows)
-    lines = [_line("th", frame.columns), *(_line("td", row) for row in frame.itertuples(index=False))]
-    return HTML(f'<table style="border-collapse:collapse;text-align:left">{"".join(lines)}</table>')
+    rows_shown = ([_cell(cell) for cell in row] for row in frame.itertuples(index=False))
+    return HTML(html_table(map(str, frame.columns), rows_shown))
 
 
-def _line(tag: str, cells: Iterable[object]) -> str:
-    style = "text-align:left;vertical-align:top;white-space:normal;padding:3px 14px 3px 0"
-    scope = ' scope="col"' if tag == "th" else ""
-    shown = (f"{cell:.3g}" if isinstance(cell, float) else foreign_html(str(cell)) for cell in cells)
-    return f"<tr>{''.join(f'<{tag}{scope} style={chr(34)}{style}{chr(34)}>{cell}</{tag}>' for cell in shown)}</tr>"
+def _cell(cell: object) -> str:
+    return f"{cell:.3g}" if isinstance(cell, float) else foreign_html(str(cell))

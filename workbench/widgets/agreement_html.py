@@ -1,13 +1,12 @@
 """Agreement as plain HTML: who agrees with whom, what that allows one to say, and the disputed pairs."""
 
-from collections.abc import Iterable, Sequence
 from html import escape
 
 from workbench.annotations.agreement import AgreementReport
 from workbench.annotations.compared import measured, name
 from workbench.foreign import foreign_html
+from workbench.html import FONT, html_table
 
-_CELL = "text-align:left;vertical-align:top;white-space:normal;padding:3px 16px 3px 0"
 _HEAD = ("between", "pairs", "prompts", "agreement", "Cohen's kappa", "Krippendorff's alpha", "which is")
 
 
@@ -22,7 +21,7 @@ def agreement_html(report: AgreementReport, *, most: int = 10) -> str:
          _number(measured(row.kappa)), _number(measured(row.alpha)), escape(row.conclusion))
         for row in report.rows
     ]  # fmt: skip
-    parts = [_table(_HEAD, rows)] if rows else []
+    parts = [html_table(_HEAD, rows)] if rows else []
     parts.append(
         "<p>In brackets: 95% intervals, clustered by prompt. Kappa and alpha: 1 is full agreement, 0 is chance.</p>"
     )
@@ -30,8 +29,8 @@ def agreement_html(report: AgreementReport, *, most: int = 10) -> str:
     if report.disagreements:
         parts.append(f"<p><b>{_disputed(len(report.disagreements), most)}</b></p>")
         disputed = [(foreign_html(each.pair_id), foreign_html(each.text, 400)) for each in report.disagreements[:most]]
-        parts.append(_table(("pair", "who says what"), disputed))
-    return f'<div style="font-family:system-ui,sans-serif;font-size:13px;max-width:1200px">{"".join(parts)}</div>'
+        parts.append(html_table(("pair", "who says what"), disputed))
+    return f'<div style="{FONT};max-width:1200px">{"".join(parts)}</div>'
 
 
 def _disputed(count: int, most: int) -> str:
@@ -42,11 +41,3 @@ def _number(text: str) -> str:
     """A value over its interval, neither broken into lines."""
     value, bracket, interval = text.partition(" [")
     return f'<span style="white-space:nowrap">{escape(value)}<br>{escape(bracket.strip() + interval)}</span>'
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """`rows` are HTML. Styles stand in every cell, because JupyterLab drops style sheets of foreign notebooks."""
-    lines = ["".join(f'<th scope="col" style="{_CELL}">{escape(cell)}</th>' for cell in head)]
-    lines += ["".join(f'<td style="{_CELL}">{cell}</td>' for cell in row) for row in rows]
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f'<table style="border-collapse:collapse;font:inherit;color:inherit">{body}</table>'

@@ -9,6 +9,7 @@ from PIL import Image
 
 from workbench.evaluation.record import VerdictRecord
 from workbench.foreign import foreign_html
+from workbench.html import FONT
 from workbench.pairs.comparison import Comparison, ImageSource
 from workbench.pairs.images import decode
 from workbench.pairs.sources import ImageError, read_bytes
@@ -39,7 +40,7 @@ def pair_grid(
     for comparison in comparisons:
         said = {judge: records.get(comparison.id, ()) for judge, records in (judges or {}).items()}
         cards.append(_card(comparison, said, (notes or {}).get(comparison.id, ""), side))
-    return f'<div style="font-family:system-ui,sans-serif;font-size:13px">{"".join(cards)}</div>'
+    return f'<div style="{FONT}">{"".join(cards)}</div>'
 
 
 def _card(comparison: Comparison, said: Mapping[str, Iterable[VerdictRecord]], note: str, side: int) -> str:

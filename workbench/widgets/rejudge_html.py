@@ -9,12 +9,11 @@ from workbench.evaluation.panel import SEEN
 from workbench.evaluation.record import VerdictRecord
 from workbench.evaluation.rejudging import State
 from workbench.foreign import foreign_html
+from workbench.html import FONT, html_table
 from workbench.widgets.pair_grid import pair_grid
 from workbench.widgets.rejudge_view import KINDS, Compared, changes, rows, worths_view
 
 MOST_CARDS = 24
-_TABLE = "border-collapse:collapse;text-align:left;margin:6px 0;font:inherit"
-_CELL = "text-align:left;vertical-align:top;padding:2px 14px 2px 0;white-space:normal"
 
 
 def static_html(state: State, compared: Compared, most_calls: int) -> str:
@@ -39,28 +38,24 @@ def static_html(state: State, compared: Compared, most_calls: int) -> str:
         parts += _changes(state, change)
     parts += _worths(worths_view(state))
     parts.append(_line(f'<span style="opacity:.75">{escape(SEEN)}</span>'))
-    return f'<div style="font-family:system-ui,sans-serif;font-size:13px">{"".join(parts)}</div>'
+    return f'<div style="{FONT}">{"".join(parts)}</div>'
 
 
 def _accuracies(found: list[dict[str, Any]]) -> str:
     head = ("", "rubric", "accuracy, both orders' mean", "right in both orders", "verdicts", "invalid", "error")
-    lines = [_row("th", head)]
-    lines += [
-        _row(
-            "td",
-            (
-                escape(row["role"]),
-                foreign_html(row["name"]),
-                _told(row["mean"]),
-                _told(row["resolved"]),
-                f"{row['verdicts']} of {row['wanted']}{'' if row['verdicts'] == row['wanted'] else ' (partial)'}",
-                str(row["invalid"]),
-                str(row["error"]),
-            ),
+    lines = [
+        (
+            escape(row["role"]),
+            foreign_html(row["name"]),
+            _told(row["mean"]),
+            _told(row["resolved"]),
+            f"{row['verdicts']} of {row['wanted']}{'' if row['verdicts'] == row['wanted'] else ' (partial)'}",
+            str(row["invalid"]),
+            str(row["error"]),
         )
         for row in found
     ]
-    return f'<table style="{_TABLE}">{"".join(lines)}</table>'
+    return html_table(head, lines)
 
 
 def _changes(state: State, change: dict[str, Any]) -> list[str]:
@@ -91,21 +86,17 @@ def _quiet(records: Sequence[VerdictRecord]) -> list[VerdictRecord]:
 def _worths(found: dict[str, Any] | None) -> list[str]:
     if not found:
         return []
-    lines = [_row("th", ("criterion", "worth (accuracy with it minus without)", "", "right only with / without it"))]
-    for row in found["rows"]:
-        name = f"{foreign_html(row['id'])}: {foreign_html(row['text'], 200)}"
-        lines.append(
-            _row(
-                "td",
-                (
-                    name,
-                    _told(row["difference"]),
-                    escape(", ".join(filter(None, (row["said"], row["failed"])))),
-                    f"{row['fixed']} / {row['broken']}",
-                ),
-            )
+    head = ("criterion", "worth (accuracy with it minus without)", "", "right only with / without it")
+    lines = [
+        (
+            f"{foreign_html(row['id'])}: {foreign_html(row['text'], 200)}",
+            _told(row["difference"]),
+            escape(", ".join(filter(None, (row["said"], row["failed"])))),
+            f"{row['fixed']} / {row['broken']}",
         )
-    table = f'<table style="{_TABLE}">{"".join(lines)}</table>'
+        for row in found["rows"]
+    ]
+    table = html_table(head, lines)
     return [_line("<b>What each criterion is worth</b>"), table, _line(escape(found["caution"]))]
 
 
@@ -115,7 +106,3 @@ def _told(number: dict[str, Any] | None) -> str:
 
 def _line(html: str) -> str:
     return f'<div style="margin:4px 0;max-width:900px">{html}</div>'
-
-
-def _row(tag: str, cells: tuple[str, ...]) -> str:
-    return f"<tr>{''.join(f'<{tag} style={chr(34)}{_CELL}{chr(34)}>{cell}</{tag}>' for cell in cells)}</tr>"

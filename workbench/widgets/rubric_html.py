@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from html import escape
 
 from workbench.foreign import foreign_html
+from workbench.html import FONT
 from workbench.rubrics.lint import Finding, lint
 from workbench.rubrics.rubric import Criterion, Rubric, Theme
 from workbench.widgets.rubric_views import provenance_line
 
 LONGEST = 2_000
 """Characters of a criterion."""
-PAGE = "font:13px/1.45 system-ui,sans-serif;max-width:860px"
+PAGE = f"{FONT};line-height:1.45;max-width:860px"
 FAINT = "opacity:.7;font-size:12px"
 ROW = "margin:0;padding:5px 0 5px 10px;border-left:2px solid #8885"
 # Readable on white and on black alike; the words say it too.
