@@ -3,9 +3,8 @@
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -66,7 +65,6 @@ class AgreementReport:
     disagreements: tuple[Disagreement, ...]
     orphans: int
     synthetic: bool
-    schema: str = "workbench.agreement/1"
 
     @property
     def ids(self) -> list[str]:
@@ -77,9 +75,6 @@ class AgreementReport:
     def notes(self) -> dict[str, str]:
         """Who says what of each disputed pair, for `PairViewer(notes=...)`."""
         return {each.pair_id: each.text for each in self.disagreements}
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
     def to_text(self, most: int = 10) -> str:
         """The table for a terminal, and the `most` disputed pairs."""
@@ -124,7 +119,6 @@ def agreement(
     *,
     seed: int = 0,
     synthetic: bool = False,
-    draws: int = DRAWS,
 ) -> AgreementReport:
     """Agreement between every two people, over all of them, and of each of them, and the majority, with the rest.
 
@@ -136,7 +130,7 @@ def agreement(
     placed = place(annotations, comparisons)
     at_home = placed.at_home
     people = people_labels(at_home)
-    compared = _Compared(comparisons, seed, draws)
+    compared = _Compared(comparisons, seed)
     rows = [compared.row("people", (a, people[a]), (b, people[b])) for a, b in combinations(people, 2)]
     if len(people) > 2:
         rows.append(compared.row("everyone", *people.items()))
@@ -162,7 +156,6 @@ class _Compared:
 
     comparisons: Sequence[Comparison]
     seed: int
-    draws: int
 
     def row(self, kind: Kind, *raters: tuple[str, Labels]) -> Agreement:
         between = tuple(rater for rater, _ in raters)
@@ -173,12 +166,12 @@ class _Compared:
             empty = Estimate(None, None, 0)
             return Agreement(between, kind, 0, 0, empty, empty, empty)
         met = coincidence_tables(codes, categories)
-        drawn = resampled_tables(met, prompts, seed=self.seed, draws=self.draws)
+        drawn = resampled_tables(met, prompts, seed=self.seed, draws=DRAWS)
         alpha = estimate(krippendorff(met.sum(axis=0)), krippendorff(drawn), percent)
         kappa = Estimate(None, None, n)
         if len(raters) == 2:
             crossed = crossed_tables(codes, categories)
-            drawn = resampled_tables(crossed, prompts, seed=self.seed, draws=self.draws)
+            drawn = resampled_tables(crossed, prompts, seed=self.seed, draws=DRAWS)
             kappa = estimate(cohen(crossed.sum(axis=0)), cohen(drawn), percent)
         return Agreement(between, kind, n, n_prompts, percent, kappa, alpha)
 

@@ -51,14 +51,14 @@ class OutputSize:
     bytes: int
 
 
-def size_warning(notebook: "NotebookNode", most: int = MOST_BYTES) -> str | None:
-    """What to say of a notebook of more than `most` bytes, its largest outputs named; `None` for a smaller one."""
-    if (total := _bytes(notebook)) <= most:
+def size_warning(notebook: "NotebookNode") -> str | None:
+    """What to say of a notebook of more than `MOST_BYTES`, its largest outputs named; `None` for a smaller one."""
+    if (total := _bytes(notebook)) <= MOST_BYTES:
         return None
     largest = sorted(_sizes(notebook), key=lambda size: -size.bytes)[:3]
     named = ", ".join(f"cell {each.cell} ({each.kind}, {each.bytes / 1e6:.1f} MB)" for each in largest)
     return (
-        f"the executed notebook has {total / 1e6:.1f} MB, more than {most / 1e6:g} MB; its largest outputs: "
+        f"the executed notebook has {total / 1e6:.1f} MB, more than {MOST_BYTES / 1e6:g} MB; its largest outputs: "
         f"{named or 'none'}. Show fewer or smaller images, or point to files of the run folder instead"
     )
 

@@ -1,6 +1,6 @@
 """The pairs a run judged, found again by the file the run names and known by their hash."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,8 +115,3 @@ def _load(file: Path) -> list[Comparison]:
             except DatasetError:
                 raise mixed from None
         return found
-
-
-def by_id(comparisons: Iterable[Comparison]) -> dict[str, Comparison]:
-    """Comparisons by their id."""
-    return {each.id: each for each in comparisons}

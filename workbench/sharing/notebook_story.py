@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.foreign import displayable, foreign_html
+from workbench.runs.readable import WIDGET
 from workbench.sharing.markup import clean_html, clean_picture, markdown_html, preformatted
 from workbench.sharing.narrative import Block, Narrative, figure_block
 
 PLOTLY = "application/vnd.plotly.v1+json"
-WIDGET = "application/vnd.jupyter.widget-view+json"
 
 _QUESTION = re.compile(r"\*\*Question[.:]?\*\*[.:]?\s*(.+?)(?:\n\s*\n|\Z)", re.S)
 _HEADING = re.compile(r"<(/?)h([1-6])\b")

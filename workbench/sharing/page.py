@@ -13,11 +13,13 @@ from typing import Any
 
 from workbench.figures.theme import theme
 from workbench.foreign import foreign_html
+from workbench.pairs.comparison import Comparison
+from workbench.pairs.sources import ImageError, is_url, read_bytes
 from workbench.runs.manifest import now
 from workbench.sharing.card import card_html, facts, results_html, rubrics_html
 from workbench.sharing.markup import plain_text
 from workbench.sharing.narrative import Block, Narrative
-from workbench.sharing.previews import Previews
+from workbench.sharing.previews import Previews, pictures_of
 from workbench.sharing.secrets import Text, texts_of
 from workbench.sharing.subject import Subject
 from workbench.widgets.kernel_widget import asset
@@ -173,10 +175,7 @@ def _pairs(subject: Subject) -> str:
     )
 
 
-def _readable(comparison: Any) -> bool:
-    from workbench.pairs.sources import ImageError, is_url, read_bytes
-    from workbench.sharing.previews import pictures_of
-
+def _readable(comparison: Comparison) -> bool:
     try:
         return all(not is_url(each) and read_bytes(each) for each in pictures_of(comparison))
     except ImageError:

@@ -38,11 +38,6 @@ class Previews:
     problems: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[ImageSource, str] = field(default_factory=dict)
 
-    @property
-    def n_bytes(self) -> int:
-        """Of all previews, before they are written as text."""
-        return sum(map(len, self.encoded.values()))
-
 
 def make_previews(comparisons: Iterable[Comparison], side: int = SIDE) -> Previews:
     """Previews of all pictures, a thread a core; one that cannot be read becomes a problem, not an error."""

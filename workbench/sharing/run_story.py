@@ -1,5 +1,6 @@
 """A run of the command line as a narrative: what an evaluation, an induction or an audit found."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from urllib.parse import quote
 from workbench.evaluation.compare import FLIP_WORDS, RunComparison
 from workbench.evaluation.results import Results
 from workbench.evaluation.statistics import Estimate
+from workbench.figures.theme import LAYOUT, follow_page
 from workbench.foreign import displayable, foreign_html
 from workbench.sharing.narrative import Block, Narrative, figure_block
 from workbench.sharing.subject import Judged, Subject
@@ -202,12 +204,9 @@ def _dataset_name(subject: Subject) -> str:
 
 
 def _figure(place: str, figure: "Figure") -> Block:
-    import json
-
     import plotly.io as pio
 
     from workbench.figures.text import Alternative
-    from workbench.figures.theme import LAYOUT, follow_page
 
     figure.update_layout(template={"layout": dict(LAYOUT)})
     drawn = follow_page(json.loads(pio.to_json(figure)))

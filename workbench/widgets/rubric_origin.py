@@ -20,9 +20,7 @@ SIDE = 96
 _LONGEST = 600
 
 
-def origin(
-    id: str, lineage: Sequence[Rubric], seeds: Mapping[str, Comparison], events: Path | None, *, images: bool = True
-) -> dict[str, Any]:
+def origin(id: str, lineage: Sequence[Rubric], seeds: Mapping[str, Comparison], events: Path | None) -> dict[str, Any]:
     """Everything known about where criterion `id` came from.
 
     - `lineage`: the current rubric, then what it was made from, the nearest first.
@@ -37,7 +35,7 @@ def origin(
         "criterion": displayable(id, 60),
         "source": displayable(first.source, _LONGEST) if first and first.source and not named else "",
         "measured": _measured(id, current, lineage),
-        "pairs": [_pair(name, seeds.get(name), images) for name in named[:MOST_PAIRS]],
+        "pairs": [_pair(name, seeds.get(name)) for name in named[:MOST_PAIRS]],
         "more_pairs": [displayable(name, 80) for name in named[MOST_PAIRS : MOST_PAIRS + 100]],
         "events": steps,
         "events_known": events is not None,
@@ -99,16 +97,15 @@ def _synthetic(rubric: Rubric) -> bool:
     return isinstance(judge, Mapping) and str(judge.get("model", "")).startswith(SYNTHETIC_MODELS)
 
 
-def _pair(name: str, seed: Comparison | None, images: bool) -> dict[str, Any]:
+def _pair(name: str, seed: Comparison | None) -> dict[str, Any]:
     if seed is None:
         return {"id": displayable(name, 80), "problem": "not among the seeds given to the editor"}
     pictures = []
-    if images:
-        if seed.source_image is not None:
-            pictures.append(_picture(seed.source_image, "source", False))
-        for index, image in enumerate(seed.images):
-            chosen = seed.ranks is not None and seed.ranks[index] == 1
-            pictures.append(_picture(image, chr(ord("a") + index % 26), chosen))
+    if seed.source_image is not None:
+        pictures.append(_picture(seed.source_image, "source", False))
+    for index, image in enumerate(seed.images):
+        chosen = seed.ranks is not None and seed.ranks[index] == 1
+        pictures.append(_picture(image, chr(ord("a") + index % 26), chosen))
     return {
         "id": displayable(name, 80),
         "prompt": displayable(seed.prompt, _LONGEST),
