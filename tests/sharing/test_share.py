@@ -20,7 +20,7 @@ from workbench.rubrics.rubric import Criterion, Rubric, Theme
 from workbench.rubrics.versions import derived
 from workbench.runs.folder import RunFolder
 from workbench.runs.storage import StorageError
-from workbench.sharing.secrets import NotShared
+from workbench.sharing.secrets import NotShared, find
 from workbench.sharing.share import share
 
 PAIRS = Path("data/pairs.jsonl")
@@ -50,15 +50,15 @@ def test_the_card_says_what_was_run(run):
         "$0.0120, 12 calls, 0 verdicts from the cache", "evidence: calibration", "synthetic", "free",
     ):  # fmt: skip
         assert said in html, said
-    assert re.search(r"accuracy, mean</th><td><b>83\.3%</b> <small>\S+% to \S+%, n&nbsp;=&nbsp;6</small>", html)
+    assert re.search(r"accuracy, mean</th><td><b>83\.3%</b> <small>\[\S+%,\s\S+%\], n\s=\s6</small>", html)
 
 
 def test_two_runs_are_compared_with_a_sentence_and_links_to_the_flips(run, here):
     guided = make_run(PAIRS, here / "outputs/guided", ScriptedJudge("sharp", wrong=("p4",)), RUBRIC)
     html = html_of(guided, against=run, out=here / "page.html")
     assert "With 6 pairs of 3 prompts" in html
-    assert re.search(r"<b>Fixed</b> \(1\): <a href=\"#pair=p1\">", html)
-    assert re.search(r"<b>Broken</b> \(1\): <a href=\"#pair=p4\">", html)
+    assert re.search(r"<b>fixed</b> \(1\): <a href=\"#pair=p1\">", html)
+    assert re.search(r"<b>broken</b> \(1\): <a href=\"#pair=p4\">", html)
     assert "The edges are sharp." in html
     viewer = viewer_of(html)
     assert (viewer["about"]["judges"], viewer["about"]["baseline"]) == (["rubric-free", "sharp"], "rubric-free")
@@ -137,6 +137,26 @@ def test_a_bundle_is_searched_too(run):
         "run/more.json, line 1: home path /home/grace",
         "a file's name: secret hf_… (23 characters) that looks like a Hugging Face token",
     }
+
+
+def test_what_is_bundled_is_what_was_searched(run, monkeypatch):
+    def search_while_the_run_goes_on(texts, allow=()):
+        found = find(list(texts), allow)
+        (run / "log.txt").write_text("hf_abcdefghijklmnopqrst\n")
+        return found
+
+    (run / "log.txt").write_text("fine\n")
+    monkeypatch.setattr("workbench.sharing.share.find", search_while_the_run_goes_on)
+    with zipfile.ZipFile(share(run, bundle=True).bundle) as file:
+        assert file.read("run/log.txt") == b"fine\n"
+
+
+@pytest.mark.parametrize("named", ["~nobody-of-this-name/pairs.jsonl", "x" * 5000, "a\0b", "/"])
+def test_a_dataset_named_on_another_machine_is_not_found(run, named):
+    stored = json.loads((run / "run.json").read_text())
+    stored["facts"]["dataset_file"] = named
+    (run / "run.json").write_text(json.dumps(stored))
+    assert "is not where the run says" in share(run, check=True).notes[0]
 
 
 def test_a_dataset_that_moved_is_named_and_one_that_is_gone_leaves_the_verdicts(run, here):

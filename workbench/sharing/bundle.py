@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -30,30 +30,37 @@ pairs.jsonl          the pairs, images/ their pictures as they were judged
 """
 
 
-def bundle_texts(subject: Subject) -> Iterator[Text]:
+def bundle_files(subject: Subject) -> dict[str, bytes]:
+    """Files of the run folders by their names in the zip, read once: a run under way writes on while they are searched.
+
+    Hidden ones and reports stay.
+    """
+    return {name: file.read_bytes() for name, file in _files(subject)}
+
+
+def bundle_texts(subject: Subject, files: Mapping[str, bytes]) -> Iterator[Text]:
     """Everything in the zip that is not in the page, line by line, and what its pictures hold besides pixels."""
-    for name, file in _files(subject):
+    for name, data in files.items():
         yield Text("a file's name", name)
-        text = file.read_bytes().decode("utf-8", "replace")
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
             yield Text(f"{name}, line {number}", line)
     if subject.notebook:
-        for place, picture in picture_outputs(subject.notebook):
-            yield from _metadata(f"notebook.ipynb, {place}", picture)
+        for place, output in picture_outputs(subject.notebook):
+            yield from _metadata(f"notebook.ipynb, {place}", output)
     for each in subject.dataset.comparisons:
         for number, source in enumerate(pictures_of(each), start=1):
-            if (data := _read(source)) is not None:
-                yield from _metadata(f"pair {each.id!r:.80}, picture {number}", data)
+            if (picture := _read(source)) is not None:
+                yield from _metadata(f"pair {each.id!r:.80}, picture {number}", picture)
         yield Text(f"pairs.jsonl, pair {each.id!r:.80}", json.dumps(_record(each), ensure_ascii=False))
 
 
-def write_bundle(subject: Subject, page: bytes, path: Path) -> None:
-    """The page, the run folder's texts, the pairs and their pictures, each picture once."""
+def write_bundle(subject: Subject, files: Mapping[str, bytes], page: bytes, path: Path) -> None:
+    """The page, the run folders' `files`, the pairs and their pictures, each picture once."""
     with storage(path), replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as file:
         file.writestr("README.txt", _README)
         file.writestr("report.html", page, zipfile.ZIP_DEFLATED)
-        for name, own in _files(subject):
-            file.writestr(name, own.read_bytes(), zipfile.ZIP_DEFLATED)
+        for name, data in files.items():
+            file.writestr(name, data, zipfile.ZIP_DEFLATED)
         lines = [json.dumps(_record(each), ensure_ascii=False) for each in subject.dataset.comparisons]
         if lines:
             file.writestr("pairs.jsonl", "\n".join(lines) + "\n", zipfile.ZIP_DEFLATED)
@@ -67,7 +74,6 @@ def write_bundle(subject: Subject, page: bytes, path: Path) -> None:
 
 
 def _files(subject: Subject) -> Iterator[tuple[str, Path]]:
-    """Names in the zip, and the files; hidden ones and reports stay."""
     others: list[Judged] = [each for each in subject.judged if each.path.resolve() != subject.path.resolve()]
     folders = [("run", subject.path), *((f"judges/{each.path.resolve().name}", each.path) for each in others)]
     for prefix, folder in folders:

@@ -1,5 +1,6 @@
 """The pairs a run judged, found again by the file the run names and known by their hash."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ def find_dataset(manifest: Manifest, run: Path, given: Path | None, records: Seq
     if given:
         return _verified(given, identity, records) or _refuse(given, name)
     named = manifest.facts.get("dataset_file") or manifest.parameters.get("dataset_file")
-    file = next((file for file in _places(str(named or ""), run) if file.is_file()), None) if named else None
+    file = next((file for file in _places(str(named), run) if os.path.isfile(file)), None) if named else None
     if file is None:
         return no_dataset(
             f"The file of {name} is not where the run says, so its pictures and prompts are not in this page."
@@ -63,7 +64,7 @@ def _refuse(given: Path, name: str) -> Dataset:
 
 def _places(named: str, run: Path) -> Iterator[Path]:
     """Where a path of a run may lead: from here, the project, or a folder above the run."""
-    path = Path(named).expanduser()
+    path = Path(os.path.expanduser(named))  # unlike Path's own it takes the name of a user who is not here
     yield path
     yield project_root() / path
     yield from (folder / path for folder in run.resolve().parents)

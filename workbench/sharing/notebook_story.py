@@ -49,7 +49,9 @@ def picture_outputs(path: Path) -> Iterator[tuple[str, bytes]]:
     for number, cell in enumerate(_cells(path), start=1):
         for output in _outputs(cell):
             data = output.get("data")
-            for kind in set(_PICTURES) & set(data) if isinstance(data, dict) else ():
+            if not isinstance(data, dict):
+                continue
+            for kind in set(_PICTURES) & set(data):
                 with suppress(ValueError):
                     yield f"cell {number}", base64.b64decode("".join(_joined(data[kind]).split()), validate=True)
 

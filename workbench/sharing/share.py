@@ -6,7 +6,7 @@ from pathlib import Path
 
 from workbench.atomic import replacing
 from workbench.runs.storage import storage
-from workbench.sharing.bundle import bundle_texts, write_bundle
+from workbench.sharing.bundle import bundle_files, bundle_texts, write_bundle
 from workbench.sharing.narrative import Narrative
 from workbench.sharing.notebook_story import notebook_story
 from workbench.sharing.page import make_page
@@ -65,7 +65,8 @@ def share(
     previews = make_previews(subject.dataset.comparisons)
     page = make_page(subject, narrative, viewer_data(subject, previews), previews)
     zipped = path.with_suffix(".zip") if bundle else None
-    texts = [*page.texts, *(bundle_texts(subject) if bundle else ())]
+    files = bundle_files(subject) if bundle else {}
+    texts = [*page.texts, *(bundle_texts(subject, files) if bundle else ())]
     if found := find(texts, allow):
         raise NotShared(found)
     html = page.html()
@@ -74,7 +75,7 @@ def share(
         with storage(path), replacing(path) as temporary:
             temporary.write_bytes(data)
         if zipped:
-            write_bundle(subject, data, zipped)
+            write_bundle(subject, files, data, zipped)
     notes = (subject.dataset.note,) if subject.dataset.note else ()
     return Shared(
         None if check else path, None if check else zipped, len(data), page.sizes, len(previews.problems), notes
