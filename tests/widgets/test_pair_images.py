@@ -119,6 +119,8 @@ def test_an_image_that_vanished_leaves_the_rest_at_work(browser_page, tmp_path):
     assert "an image is missing" in page.inner_text("[data-slot=difference]")
     press(page, "ArrowRight")
     page.wait_for_function("document.querySelectorAll('.wb-frame img').length === 2")
+    settled(page)
+    assert page.get_attribute("[data-action=difference]", "aria-pressed") == "false"
 
 
 def test_thumbnails_come_on_demand_and_images_are_let_go(browser_page):
