@@ -191,3 +191,27 @@ def test_the_last_question_answered_is_the_last_pair_asked_for(browser_page, tmp
     page.wait_for_timeout(500)
     assert page.inner_text(".wb-prompt") == "a yellow house"
     assert position(page) == "4 of 6"
+
+
+def test_a_kernel_that_was_busy_for_minutes_shows_what_it_was_asked_for(browser_page, tmp_path):
+    widget = judged(tmp_path)
+    ready = threading.Event()
+    about, answer = widget.answer_about, widget.answer_pair
+    widget.answer_about = lambda: (ready.wait(20), about())[1]
+    browser_page.page.clock.install()
+    page = browser_page.show(widget)
+    page.clock.fast_forward(61_000)
+    wait_for(page, "the kernel does not answer", "body")
+    ready.set()
+    page.wait_for_selector(".wb-cell-name")
+    wait_for(page, "a red house", ".wb-prompt")
+    ready.clear()
+    widget.answer_pair = lambda id: (ready.wait(20), answer(id))[1]
+    page.focus(".wb-viewer")
+    press(page, "ArrowRight", "ArrowRight")
+    page.clock.fast_forward(61_000)
+    wait_for(page, "the kernel does not answer", ".wb-viewer [role=alert]")
+    ready.set()
+    wait_for(page, "a green house", ".wb-prompt")
+    assert position(page) == "3 of 6"
+    page.wait_for_function("document.querySelector('.wb-viewer [role=alert]').textContent === ''")

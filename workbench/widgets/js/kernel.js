@@ -37,6 +37,7 @@ function kernelOf(model) {
     },
     close() {
       model.off("msg:custom", receive);
+      waiting.forEach(({ timer }) => clearTimeout(timer));
     },
   };
 }

@@ -94,6 +94,7 @@ function viewerLayout(root, about, act) {
   return {
     controls,
     parts,
+    close: () => clearTimeout(typing),
     fillTags(tags) {
       const chosen = controls.tag.value;
       controls.tag.replaceChildren(element("option", { value: "" }, "any tag"),

@@ -16,7 +16,8 @@
 //
 //   search(text) -> [id]    pairs in whose whole texts `text` is found; else names, prompts and tags of rows are searched
 //   opened(id)              called whenever another pair is shown
-//   listen({ row, open, changed })   news: a row that is another now, an id to open, an index to ask for again
+//   listen({ row, open, changed, late })   news: a row that is another now, an id to open, an index to ask for again,
+//                and that the host, which had not answered for long, answers again
 function mountViewer(root, host) {
   const { about } = host;
   let rows = [];
@@ -26,6 +27,7 @@ function mountViewer(root, host) {
   let turn = 0; // counts pairs opened, so that what arrives late for an earlier one is dropped
   let filtered = 0;
   let saving = 0;
+  let reloading = null;
   let queue = Promise.resolve();
   const unsaved = new Map(); // by pair id: { name, change } that the host did not keep
   let pictured = null; // resolves once the candidates are on the screen
@@ -60,6 +62,14 @@ function mountViewer(root, host) {
     rows = await host.index();
     layout.fillTags(tagChoices(rows));
     await filter(id ?? rows[0]?.id);
+  }
+
+  // What was not answered is asked for again, once however many answers came late; a note being written is left alone.
+  const reload = () => (reloading ??= loadAgain().catch((error) => layout.problem(error.message)).finally(() => (reloading = null)));
+  async function loadAgain() {
+    const before = view;
+    await load(row()?.id);
+    if (list.length && view === before && controls.note !== document.activeElement) await show(at, { again: true });
   }
 
   // The index of a large dataset takes longer than a pair, so that comes first.
@@ -285,6 +295,7 @@ function mountViewer(root, host) {
     },
     open: (id) => ready.then(() => open(id)),
     changed: (id) => load(id).catch((error) => layout.problem(error.message)),
+    late: reload,
   });
   const ready = begin().catch((error) => layout.problem(error.message));
   return {
@@ -292,6 +303,7 @@ function mountViewer(root, host) {
     open: async (id) => (await ready, open(id)),
     close() {
       turn += 1;
+      layout.close();
       panes.close();
       strip.close();
     },

@@ -11,6 +11,7 @@ export default {
     kernel.listen("row", (content) => news.row?.(content.row));
     kernel.listen("open", (content) => news.open?.(content.id));
     kernel.listen("changed", (content) => news.changed?.(content.id));
+    kernel.listen("late", () => (viewer ? news.late?.() : begin()));
     const host = {
       index: () => value("index"),
       pair: (id) => value("pair", { id }),
@@ -23,12 +24,17 @@ export default {
         return URL.createObjectURL(new Blob([buffers[0]], { type: mime }));
       },
     };
-    value("about").then(
-      (about) => {
-        if (!gone) viewer = mountViewer(root, { ...host, about });
-      },
-      (error) => root.append(foreign(error.message)),
-    );
+    async function begin() {
+      try {
+        const about = await value("about");
+        if (gone || viewer) return;
+        root.replaceChildren();
+        viewer = mountViewer(root, { ...host, about });
+      } catch (error) {
+        root.replaceChildren(foreign(error.message));
+      }
+    }
+    begin();
     return () => {
       gone = true;
       viewer?.close();
