@@ -18,7 +18,7 @@ def test_the_report_is_a_table_with_n_and_intervals_and_its_disputed_pairs():
     report = agreement(PAIRS, said("ada", "ab" * 15) + said("ben", "ab" * 10 + "aa" * 5, "because"))
     html = agreement_html(report, most=2)
     assert "ada and ben" in html
-    assert re.search(r"83\.3%<br>\[\d\d\.\d%, \d\d\.\d%\]", html)
+    assert re.search(r"83\.3%<br>\[\d\d\.\d%,\s\d\d\.\d%\]", html)
     assert html.count(">30<") == 2 * 3, "pairs and prompts, but of the majority, who are of two minds on 5"
     assert "more than chance" in html
     assert "5 disputed pairs, the 2 most disputed" in html

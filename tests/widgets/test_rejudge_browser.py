@@ -88,7 +88,7 @@ def test_an_edit_is_judged_and_its_flips_are_read_by_key(browser_page, made, wor
     assert page.locator(".wb-flip").count() == len(found) > 0
     has(page, "With 24 pairs of 12 prompts a gain in mean accuracy of", ".wb-sentence")
     has(page, "Synthetic.", ".wb-sentence")
-    assert "n = 24" in page.locator("tr[data-role=previous]").inner_text()
+    assert "n\u00a0=\u00a024" in page.locator("tr[data-role=previous]").inner_text()
     assert "seen pairs" in page.locator(".wb-seen").inner_text()
 
     page.keyboard.press("j")
@@ -133,7 +133,7 @@ def test_leaving_one_out_asks_first_and_every_control_is_reachable(browser_page,
         page.keyboard.press("l")
         has(page, "helps", ".wb-worths")
         has(page, "undecided", ".wb-worths")
-        assert re.search(r"\+50\.0 points \[.*\], n = 24", page.locator(".wb-worths").inner_text())
+        assert re.search(r"\+50\.0\spoints\s\[.*\], n\s=\s24", page.locator(".wb-worths").inner_text())
         assert len(server.requests) == 144
         names = [button.inner_text() for button in page.get_by_role("button").all() if button.is_visible()]
         assert all(re.search(r"\(\w\)|\(\?\)|\d", name) for name in names), names  # each says its key

@@ -176,8 +176,8 @@ def test_the_view_is_json_with_numbers_their_intervals_and_n(server, made) -> No
     panel.judge()
     view = json.loads(json.dumps(panel.answer_view()))
     assert [row["role"] for row in view["rows"]] == ["baseline", "previous", "current"]
-    assert view["rows"][2]["mean"]["text"].startswith("100.0% [")
-    assert view["rows"][2]["mean"]["text"].endswith("n = 24")
+    assert view["rows"][2]["mean"]["text"].startswith("100.0%\u00a0[")
+    assert view["rows"][2]["mean"]["text"].endswith("n\u00a0=\u00a024")
     change = view["changes"]["baseline"]
     assert change["counts"] == {"fixed": 24, "broken": 0, "swap-only": 0, "changed": 0}
     assert change["test"] == "exact McNemar p < 0.001 (right in both orders: 24 fixed, 0 broken, n = 24)"

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from workbench.annotations.annotation import Annotation, plain_name, shown
-from workbench.annotations.compared import Agreement, Kind, measured, name
+from workbench.annotations.compared import Agreement, Kind, name
 from workbench.annotations.log import latest
 from workbench.annotations.placing import place
 from workbench.annotations.raters import Labels, dataset_labels, majority, people_labels
@@ -206,10 +206,9 @@ def _disagreements(
 
 def _table(report: AgreementReport) -> list[str]:
     cells = [
-        (name(row), f"{row.n:,}", f"{row.n_prompts:,}", measured(row.percent, percent=True), measured(row.kappa),
-         measured(row.alpha))
+        (name(row), f"{row.n:,}", f"{row.n_prompts:,}", row.percent.shown(".1%"), row.kappa.shown(), row.alpha.shown())
         for row in report.rows
-    ]  # fmt: skip
+    ]
     head = ("agreement, 95% intervals", "pairs", "prompts", "percent", "Cohen's kappa", "Krippendorff's alpha")
     widths = [max(len(row[i]) for row in [head, *cells]) for i in range(len(head))]
     align = "<>><<<"

@@ -69,14 +69,6 @@ def name(row: Agreement) -> str:
     return f"{one} and {'the judge ' if row.kind == 'judge' else ''}{other}"
 
 
-def measured(each: Estimate, *, percent: bool = False) -> str:
-    """A value with its interval: `0.45 [0.22, 0.66]`; `-` where it is undefined."""
-    if each.value is None or each.ci95 is None:
-        return "-"
-    digits = ".1%" if percent else ".2f"
-    return f"{each.value:{digits}} [{each.ci95[0]:{digits}}, {each.ci95[1]:{digits}}]"
-
-
 def _more_than_chance(low: float, high: float) -> str:
     if low > 0:
         return "more than chance"

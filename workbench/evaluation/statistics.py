@@ -32,9 +32,32 @@ class Estimate:
     ci95: tuple[float, float] | None
     n: int
 
+    def shown(self, form: str = ".2f") -> str:
+        """The value and its interval: `0.45 [0.22, 0.66]`; `-` where there is none. No line breaks at its spaces."""
+        if self.value is None or self.ci95 is None:
+            return "-"
+        low, high = self.ci95
+        return _unbroken(f"{self.value:{form}} [{low:{form}}, {high:{form}}]")
+
+    def percent(self) -> str:
+        """A share with its interval and n: `72.0% [65.1%, 78.0%], n = 300`.
+
+        >>> Estimate(0.72, (0.651, 0.78), 300).percent().split()
+        ['72.0%', '[65.1%,', '78.0%],', 'n', '=', '300']
+        """
+        return "-" if self.ci95 is None else f"{self.shown('.1%')}, {_unbroken(f'n = {self.n:,}')}"
+
+    def points(self) -> str:
+        """A change of a share, with its interval and n: `+4.2 points [+1.0, +7.5], n = 300`."""
+        if self.value is None or self.ci95 is None:
+            return "-"
+        value, low, high = (100 * each for each in (self.value, *self.ci95))
+        interval = _unbroken(f"{value:+.1f} points [{low:+.1f}, {high:+.1f}]")
+        return f"{interval}, {_unbroken(f'n = {self.n:,}')}"
+
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Estimate):
     """The paired change of one quantity from judge A to judge B, over the pairs both of them judged.
 
     - `value`: B minus A; `before`, `after`: A and B on the same `n` pairs; `bootstrap95`: resampled prompts.
@@ -44,9 +67,6 @@ class Difference:
       in size, which is another one only if the sign changed.
     """
 
-    value: float | None
-    ci95: tuple[float, float] | None
-    n: int
     n_clusters: int
     p_mcnemar: float | None
     smallest_detectable: float | None
@@ -54,6 +74,10 @@ class Difference:
     before: float | None
     after: float | None
     bootstrap95: tuple[float, float] | None
+
+
+def _unbroken(text: str) -> str:
+    return text.replace(" ", "\u00a0")
 
 
 @dataclass(frozen=True, slots=True)

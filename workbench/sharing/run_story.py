@@ -36,12 +36,13 @@ def pair_link(pair_id: str, text: str = "") -> str:
     return f'<a href="#pair={escape(quote(pair_id, safe=""))}">{shown}</a>'
 
 
-def interval(estimate: Estimate) -> str:
-    """`82.5% (95% interval 80.1% to 84.9%, n = 300)`."""
+def interval(estimate: Estimate, *, points: bool = False) -> str:
+    """`82.5% (95% interval 80.1% to 84.9%, n = 300)`, for a sentence; a change is told in points."""
     if estimate.value is None or estimate.ci95 is None:
         return "not measured"
-    low, high = estimate.ci95
-    return f"{estimate.value:.1%} (95% interval {low:.1%} to {high:.1%}, n = {estimate.n:,})"
+    numbers = (estimate.value, *estimate.ci95)
+    value, low, high = (f"{100 * each:+.1f}" if points else f"{each:.1%}" for each in numbers)
+    return f"{value}{' points' * points} (95% interval {low} to {high}, n = {estimate.n:,})"
 
 
 def _evaluation(subject: Subject) -> Narrative:
@@ -93,7 +94,7 @@ def _in_words(results: Results) -> str:
     words = [
         f"The judge agrees with people on {interval(results.accuracy.mean)} of the pairs, averaged over both orders of "
         f"the images, and on {interval(results.accuracy.resolved)} in both orders at once.",
-        f"Its position bias is {_points(results.position_bias)}; the same image wins in both orders for "
+        f"Its position bias is {interval(results.position_bias, points=True)}; the same image wins in both orders for "
         f"{interval(results.consistency)}.",
     ]
     if failed:
@@ -103,13 +104,6 @@ def _in_words(results: Results) -> str:
     if results.n_unlabelled:
         words.append(f"{results.n_unlabelled:,} pairs carry no label and are in no accuracy.")
     return f"<p>{' '.join(words)}</p>"
-
-
-def _points(estimate: Estimate) -> str:
-    if estimate.value is None or estimate.ci95 is None:
-        return "not measured"
-    low, high = (100 * each for each in estimate.ci95)
-    return f"{100 * estimate.value:+.1f} points (95% interval {low:+.1f} to {high:+.1f}, n = {estimate.n:,})"
 
 
 def _comparison_blocks(comparison: RunComparison, synthetic: bool) -> Iterator[Block]:

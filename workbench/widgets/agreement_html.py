@@ -3,7 +3,7 @@
 from html import escape
 
 from workbench.annotations.agreement import AgreementReport
-from workbench.annotations.compared import measured, name
+from workbench.annotations.compared import name
 from workbench.foreign import foreign_html
 from workbench.html import FONT, html_table
 
@@ -17,8 +17,8 @@ def agreement_html(report: AgreementReport, *, most: int = 10) -> str:
     >>> PairViewer(pairs, annotations=path, notes=report.notes).filter(report.ids)  # doctest: +SKIP
     """
     rows = [
-        (foreign_html(name(row)), f"{row.n:,}", f"{row.n_prompts:,}", _number(measured(row.percent, percent=True)),
-         _number(measured(row.kappa)), _number(measured(row.alpha)), escape(row.conclusion))
+        (foreign_html(name(row)), f"{row.n:,}", f"{row.n_prompts:,}", _number(row.percent.shown(".1%")),
+         _number(row.kappa.shown()), _number(row.alpha.shown()), escape(row.conclusion))
         for row in report.rows
     ]  # fmt: skip
     parts = [html_table(_HEAD, rows)] if rows else []
@@ -39,5 +39,5 @@ def _disputed(count: int, most: int) -> str:
 
 def _number(text: str) -> str:
     """A value over its interval, neither broken into lines."""
-    value, bracket, interval = text.partition(" [")
+    value, bracket, interval = text.partition("\u00a0[")
     return f'<span style="white-space:nowrap">{escape(value)}<br>{escape(bracket.strip() + interval)}</span>'

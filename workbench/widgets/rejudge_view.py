@@ -173,15 +173,12 @@ def _failed(comparison: RunComparison) -> str:
     return ", ".join(told)
 
 
-def _estimate(number: Estimate | Difference) -> dict[str, Any] | None:
+def _estimate(number: Estimate) -> dict[str, Any] | None:
     """A number, its interval and n, and how they are said: a difference in points, a share in percent."""
     if number.value is None or number.ci95 is None:
         return None
     low, high = number.ci95
-    if isinstance(number, Difference):
-        told = f"{100 * number.value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}], n = {number.n}"
-    else:
-        told = f"{number.value:.1%} [{low:.1%}, {high:.1%}], n = {number.n}"
+    told = number.points() if isinstance(number, Difference) else number.percent()
     return {"value": number.value, "low": low, "high": high, "n": number.n, "text": told}
 
 
