@@ -49,7 +49,7 @@ async def test_a_row_shows_every_number_with_its_interval(runs):
     row = read_runs(runs)[1].row()
     mean = json.loads((runs[1] / "results.json").read_text())["accuracy"]["mean"]
     low, high = mean["ci95"]
-    assert " ".join(row["accuracy"].split()) == f"{mean['value']:.1%} [{low:.1%}, {high:.1%}]"
+    assert " ".join(row["accuracy"].split()) == f"{mean['value']:.1%} [{low:.1%}, {high:.1%}], n = {PAIRS}"
     assert row["position bias"][0] in "+-"
     assert (row["pairs"], row["invalid, error"]) == (PAIRS, "0, 0")
 
@@ -57,8 +57,8 @@ async def test_a_row_shows_every_number_with_its_interval(runs):
 async def test_tokens_are_those_of_the_answers_whoever_paid_for_them(runs, tmp_path):
     free, first, _ = read_runs(runs)
     cache = tmp_path / "answers.sqlite"
-    usage = free.numbers["tokens"]
-    assert free.tokens_per_pair(cache) == pytest.approx((usage["input"] + usage["output"]) / PAIRS)
+    usage = free.results.tokens
+    assert free.tokens_per_pair(cache) == pytest.approx((usage.input + usage.output) / PAIRS)
     assert first.tokens_per_pair(cache) > free.tokens_per_pair(cache), "a rubric is read with every pair"
     assert first.tokens_per_pair(tmp_path / "another.sqlite") is None
 

@@ -209,7 +209,7 @@ class TestOrigin:
             ("selected", None, True),
         ]
         measured = told["measured"]
-        assert re.fullmatch(r"\+21\.7 points \[\+11\.2, \+\d+\.\d\], n = 60", measured["worth"])
+        assert re.fullmatch(r"\+21\.7\spoints\s\[\+11\.2,\s\+\d+\.\d\], n\s=\s60", measured["worth"])
         assert measured["synthetic"]
         assert not measured["earlier"]
 

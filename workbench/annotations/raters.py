@@ -11,7 +11,7 @@ from workbench.evaluation.record import ORDERS, VerdictRecord, read_verdicts
 from workbench.pairs.comparison import Comparison
 from workbench.pairs.prompts import prompt_id
 from workbench.runs.manifest import read_manifest
-from workbench.vlm.settings import SYNTHETIC_MODELS
+from workbench.vlm.settings import is_synthetic
 
 Labels = Mapping[str, str]
 """What one rater said: the label by pair id; a pair without one is missing, not a disagreement."""
@@ -97,5 +97,4 @@ def judge_of_run(folder: Path, comparisons: Sequence[Comparison]) -> JudgeOfRun:
     for record in records:
         if record.prompt_id != prompts[record.pair_id]:
             raise ValueError(f"{folder} judged another pair under the id {record.pair_id!r}: name the file it judged")
-    model = str((manifest.inputs.get("judge") or {}).get("model", ""))
-    return JudgeOfRun(folder.resolve().name, judge_labels(records), model.startswith(SYNTHETIC_MODELS))
+    return JudgeOfRun(folder.resolve().name, judge_labels(records), any(map(is_synthetic, manifest.models)))

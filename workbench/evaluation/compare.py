@@ -13,7 +13,7 @@ from workbench.evaluation.record import VerdictRecord, read_verdicts
 from workbench.evaluation.statistics import HALF_PAIR, Difference, bootstrap_bounds, paired_difference
 from workbench.evaluation.table import ERROR, INVALID, Bools, Floats, Ints, VerdictTable
 from workbench.runs.manifest import read_manifest
-from workbench.vlm.settings import SYNTHETIC_MODELS
+from workbench.vlm.settings import is_synthetic
 
 if TYPE_CHECKING:
     import pandas
@@ -174,14 +174,13 @@ def compare_run_folders(a: str | Path, b: str | Path, *, seed: int = 0) -> RunCo
 
 def _judged_run(folder: Path) -> JudgedRun:
     manifest = read_manifest(folder)
-    inputs = manifest.inputs
-    dataset = inputs.get("dataset")
+    dataset = manifest.inputs.get("dataset")
     log = folder / "verdicts.jsonl"
     if not isinstance(dataset, dict) or "hash" not in dataset or not log.exists():
         raise ValueError(f"{folder} is not the run folder of an evaluation: it names no dataset or holds no verdicts")
-    synthetic = str(inputs.get("judge", {}).get("model", "")).startswith(SYNTHETIC_MODELS)
+    synthetic = any(map(is_synthetic, manifest.models))
     identity = str(dataset.get("with_ids", dataset["hash"]))
-    judge = inputs.get("judge", {})
+    judge = manifest.judge
     told = [judge["name"]] if "name" in judge else []
     told += [f"model {judge['model']}"] if "model" in judge else []
     told += [f"{manifest.status}: not all is judged"] if manifest.status in ("failed", "interrupted") else []

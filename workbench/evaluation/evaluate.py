@@ -24,7 +24,7 @@ from workbench.runs.storage import storage
 from workbench.vlm.client import VlmClient
 from workbench.vlm.errors import StopRun
 from workbench.vlm.server import look_up
-from workbench.vlm.settings import SYNTHETIC_MODELS
+from workbench.vlm.settings import is_synthetic
 
 RUBRIC_FILE = "rubric.yaml"
 
@@ -100,7 +100,7 @@ async def evaluate(
         "samples": samples,
     }
     path = out or Path(outputs) / run_id("evaluate", (identity["name"], judge.name), inputs)
-    synthetic = str(judge.identity().get("model", "")).startswith(SYNTHETIC_MODELS)
+    synthetic = is_synthetic(str(judge.identity().get("model", "")))
     concurrency = client.limits.concurrency if client else 32
     with RunFolder.open(path, inputs, kind="evaluate", parameters={"concurrency": concurrency}) as run:
         version = await asyncio.to_thread(_server_version, client) if client else None

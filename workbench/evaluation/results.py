@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from workbench.evaluation.record import VerdictRecord, pairwise_agreement
 from workbench.evaluation.statistics import Estimate, mean_difference, proportion
 from workbench.evaluation.table import Bools, Floats, VerdictTable
 from workbench.pairs.comparison import Comparison
+from workbench.runs.manifest import stored_results
+from workbench.runs.storage import first_fault
 
 if TYPE_CHECKING:
     import pandas
@@ -133,6 +137,21 @@ class Results:
         kind = [f"evidence: {self.evidence}"] if self.evidence else []
         lines += [", ".join(kind + ["synthetic"] * self.synthetic)] if kind or self.synthetic else []
         return "\n".join(lines)
+
+
+_ADAPTER = TypeAdapter(Results)
+
+
+def read_results(folder: Path) -> Results | None:
+    """What the evaluation in `folder` found; None before it is finished. Raises `ValueError` naming a broken file."""
+    stored = stored_results(folder)
+    try:
+        return None if stored is None else _ADAPTER.validate_python(stored)
+    except ValidationError as error:
+        raise ValueError(
+            f"{folder / 'results.json'} is not in the format of this version ({first_fault(error)}); "
+            "run the evaluation again, its answers come from the cache"
+        ) from error
 
 
 def estimate_line(name: str, estimate: Estimate) -> str:

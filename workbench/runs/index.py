@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.runs.folder import is_in_use
-from workbench.runs.manifest import FILE_NAME, Manifest, read_manifest, read_results
+from workbench.runs.manifest import FILE_NAME, Manifest, read_manifest, stored_results
 
 if TYPE_CHECKING:
     import pandas
@@ -33,7 +33,7 @@ def _row(folder: Path) -> dict[str, Any]:
     try:
         manifest = read_manifest(folder)
         row |= _described(folder, manifest)
-        row |= _numbers(read_results(folder) or {})
+        row |= _numbers(stored_results(folder) or {})
     except (ValueError, OSError) as error:
         row["problem"] = str(error)
     except (TypeError, KeyError, AttributeError) as error:

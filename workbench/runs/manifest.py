@@ -50,6 +50,18 @@ class Manifest:
         write_json(folder / FILE_NAME, _ADAPTER.dump_python(self, mode="json"))
 
     @property
+    def judge(self) -> Mapping[str, Any]:
+        """The judge's identity; empty where the run names none."""
+        judge = self.inputs.get("judge")
+        return judge if isinstance(judge, Mapping) else {}
+
+    @property
+    def models(self) -> list[str]:
+        """The ids of the models the run asked."""
+        parts = (self.inputs.get(name) for name in ("judge", "writer"))
+        return [str(part["model"]) for part in parts if isinstance(part, Mapping) and part.get("model")]
+
+    @property
     def session(self) -> Mapping[str, Any]:
         """What is kept of this session when another one resumes the run."""
         return {
@@ -78,7 +90,7 @@ def read_manifest(folder: Path) -> Manifest:
         ) from error
 
 
-def read_results(folder: Path) -> dict[str, Any] | None:
+def stored_results(folder: Path) -> dict[str, Any] | None:
     """The object in `results.json`, None before it is written; raises `ValueError` when it is broken."""
     path = folder / "results.json"
     if not path.exists():

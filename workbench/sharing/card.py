@@ -20,7 +20,6 @@ _HOW = {
 }
 _SHORT = 12
 BIAS = "position bias"
-_UNITS = {BIAS: f"{BIAS}, points"}
 
 
 def facts(subject: Subject) -> list[tuple[str, str]]:
@@ -42,8 +41,7 @@ def results_html(subject: Subject) -> str:
     head = "".join(f'<th scope="col">{foreign_html(judged.name, 80)}</th>' for judged, _ in shown)
     names = [name for name, _ in shown[0][1].rows()]
     lines = "".join(
-        f'<tr><th scope="row">{_UNITS.get(name, name)}</th>{"".join(_cell(results, name) for _, results in shown)}</tr>'
-        for name in names
+        f'<tr><th scope="row">{name}</th>{"".join(_cell(results, name) for _, results in shown)}</tr>' for name in names
     )
     lines += _row("verdicts", [_outcomes(results) for _, results in shown])
     lines += _row("took", [f"{results.calls:,} calls, ${results.cost_usd:.4f}" for _, results in shown])
@@ -75,7 +73,7 @@ def _facts(subject: Subject) -> Iterator[tuple[str, str]]:
     yield from _dataset(subject)
     yield "judges", ", ".join(each.name for each in subject.judged)
     yield "rubric", ", ".join(f"{each.name} ({each.hash[:_SHORT]})" for each in subject.rubrics) or "none"
-    yield "model", _joined(_models(each) for each in (*judged, manifest))
+    yield "model", _joined(each.models for each in (*judged, manifest))
     yield "server", _joined([str(each.facts.get("server_version") or "version unknown")] for each in judged)
     yield "sampling", _joined(_sampling(each) for each in judged)
     yield "seed", _seed(subject)
@@ -109,11 +107,6 @@ def _date(subject: Subject) -> str:
     manifest = subject.manifest
     start, end = manifest.start[:16].replace("T", " "), (manifest.end or "")[:16].replace("T", " ")
     return f"{start} to {end} UTC" if end and end != start else f"{start} UTC"
-
-
-def _models(manifest: Any) -> list[str]:
-    parts = {name: manifest.inputs.get(name) for name in ("judge", "writer")}
-    return [str(part["model"]) for part in parts.values() if isinstance(part, Mapping) and part.get("model")]
 
 
 def _sampling(manifest: Any) -> list[str]:
@@ -165,11 +158,11 @@ def _parameters(parameters: Any) -> str:
 
 def _cell(results: Results, name: str) -> str:
     estimate = dict(results.rows()).get(name)
-    if estimate is None or estimate.value is None or estimate.ci95 is None:
+    if estimate is None or estimate.ci95 is None:
         return "<td>-</td>"
-    number = "{:+.1f}" if name == BIAS else "{:.1f}%"
-    value, low, high = (number.format(100 * each) for each in (estimate.value, *estimate.ci95))
-    return f"<td><b>{value}</b> <small>{low} to {high}, n&nbsp;=&nbsp;{estimate.n:,}</small></td>"
+    told = estimate.points() if name == BIAS else estimate.percent()
+    value, bracket, interval = told.partition("[")
+    return f"<td><b>{value.strip()}</b> <small>{bracket}{interval}</small></td>"
 
 
 def _outcomes(results: Results) -> str:

@@ -6,25 +6,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from workbench.annotations.annotation import Annotation
 from workbench.annotations.log import latest, read_annotations
 from workbench.audit.audit import AUDIT_FILE
 from workbench.evaluation.compare import RunComparison, compare_run_folders
 from workbench.evaluation.evaluate import RUBRIC_FILE
-from workbench.evaluation.record import VerdictRecord, read_verdicts
-from workbench.evaluation.results import Evidence, Results, summarise
+from workbench.evaluation.record import VerdictRecord, last_verdicts
+from workbench.evaluation.results import Evidence, Results, read_results, summarise
 from workbench.notebook import project_root
 from workbench.rubrics.files import load_rubric
 from workbench.rubrics.rubric import Rubric, RubricError
 from workbench.rubrics.versions import ancestors
 from workbench.runs.folder import is_in_use, runs_made
-from workbench.runs.manifest import Manifest, read_manifest, read_results
+from workbench.runs.manifest import Manifest, read_manifest
 from workbench.runs.notebook import EXECUTED
-from workbench.runs.storage import first_fault
 from workbench.sharing.dataset import Dataset, find_dataset, no_dataset
-from workbench.vlm.settings import SYNTHETIC_MODELS
+from workbench.vlm.settings import is_synthetic
 
 ANNOTATIONS = "annotations.jsonl"
 
@@ -89,7 +86,7 @@ class Subject:
         """Whether any model here is of the embedded world."""
         manifests = [self.manifest, *(each.manifest for each in self.judged)]
         audited = bool(self.audit and self.audit.get("synthetic"))
-        return audited or any(model.startswith(SYNTHETIC_MODELS) for each in manifests for model in models_of(each))
+        return audited or any(is_synthetic(model) for each in manifests for model in each.models)
 
     @property
     def evidence(self) -> Evidence:
@@ -142,34 +139,16 @@ def read_subject(run: Path, *, against: Path | None = None, pairs: Path | None =
     )
 
 
-def models_of(manifest: Manifest) -> list[str]:
-    """The ids of the models a run asked."""
-    parts = (manifest.inputs.get(name) for name in ("judge", "writer"))
-    return [str(part["model"]) for part in parts if isinstance(part, Mapping) and part.get("model")]
-
-
 def _read_judged(run: Path, manifest: Manifest) -> Judged:
     log = run / "verdicts.jsonl"
-    records = list({record.key: record for record in read_verdicts(log)}.values()) if log.exists() else []
-    results = read_results(run)
     return Judged(
-        name=str((manifest.inputs.get("judge") or {}).get("name", run.name)),
+        name=str(manifest.judge.get("name", run.name)),
         path=run,
         manifest=manifest,
-        records=records,
-        results=None if results is None else _results(results, run),
+        records=last_verdicts(log) if log.exists() else [],
+        results=read_results(run),
         rubric=_rubric_in(run, manifest),
     )
-
-
-def _results(stored: Mapping[str, Any], run: Path) -> Results:
-    try:
-        return TypeAdapter(Results).validate_python(stored)
-    except ValidationError as error:
-        raise ValueError(
-            f"{run / 'results.json'} is not in the format of this version ({first_fault(error)}); "
-            "run the evaluation again, its answers come from the cache"
-        ) from error
 
 
 def _if_evaluation(run: Path) -> Judged | None:
@@ -205,7 +184,7 @@ def _with_results(judged: Judged, dataset: Dataset) -> Judged:
     """A run that is not finished has no results yet: they are made of the verdicts it has."""
     if judged.results or not judged.records or not dataset.comparisons:
         return judged
-    synthetic = any(model.startswith(SYNTHETIC_MODELS) for model in models_of(judged.manifest))
+    synthetic = any(map(is_synthetic, judged.manifest.models))
     evidence: Evidence = "calibration" if synthetic else "model"
     made = summarise(judged.records, dataset.comparisons, evidence=evidence, synthetic=synthetic)
     return replace(judged, results=made)

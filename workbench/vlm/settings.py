@@ -21,6 +21,11 @@ SYNTHETIC_MODELS = "shapes-"
 """Ids of the embedded world's models begin like this; every number from one is labelled synthetic wherever shown."""
 
 
+def is_synthetic(model: str) -> bool:
+    """Whether a model of this id is of the embedded world."""
+    return model.startswith(SYNTHETIC_MODELS)
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """An OpenAI-compatible server and one of its models.
@@ -49,7 +54,7 @@ class Endpoint:
     @property
     def is_synthetic(self) -> bool:
         """Whether the model is of the embedded world."""
-        return self.model.startswith(SYNTHETIC_MODELS)
+        return is_synthetic(self.model)
 
     @property
     def is_loopback(self) -> bool:

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from workbench.evaluation.statistics import Estimate
 from workbench.foreign import displayable
 from workbench.induction.events import Event, read_events
 from workbench.pairs.comparison import Comparison, ImageSource
 from workbench.pairs.sources import ImageError
 from workbench.rubrics.rubric import Criterion, Rubric
 from workbench.rubrics.versions import edits_of
-from workbench.vlm.settings import SYNTHETIC_MODELS
+from workbench.vlm.settings import is_synthetic
 from workbench.widgets.pair_grid import preview
 
 MOST_PAIRS, MOST_EVENTS = 8, 80
@@ -83,7 +84,7 @@ def _worth(worth: Any) -> str:
     """As `+21.7 points [+11.2, +32.0], n = 60`; empty for what is no estimate."""
     try:
         low, high = worth["ci95"]
-        return f"{100 * worth['value']:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}], n = {int(worth['n']):,}"
+        return Estimate(float(worth["value"]), (float(low), float(high)), int(worth["n"])).points()
     except (KeyError, TypeError, ValueError, OverflowError):
         return ""
 
@@ -94,7 +95,7 @@ def _number(value: Any, form: str) -> str:
 
 def _synthetic(rubric: Rubric) -> bool:
     judge = rubric.provenance.get("judge")
-    return isinstance(judge, Mapping) and str(judge.get("model", "")).startswith(SYNTHETIC_MODELS)
+    return isinstance(judge, Mapping) and is_synthetic(str(judge.get("model", "")))
 
 
 def _pair(name: str, seed: Comparison | None) -> dict[str, Any]:
