@@ -93,6 +93,26 @@ def test_a_note_stays_with_its_pair_when_another_is_opened_meanwhile(browser_pag
     ]
 
 
+def test_a_label_that_a_busy_kernel_keeps_at_last_is_not_called_unsaved_for_ever(browser_page, tmp_path):
+    widget = judged(tmp_path)
+    free, answer = threading.Event(), widget.answer_annotate
+    widget.answer_annotate = lambda **asked: (free.wait(20), answer(**asked))[1]
+    browser_page.page.clock.install()
+    page = opened(browser_page, widget)
+    press(page, "a")
+    wait_for(page, "saving")
+    page.clock.fast_forward(61_000)
+    wait_for(page, "NOT saved: the kernel does not answer")
+    press(page, "ArrowRight")
+    wait_for(page, "NOT saved: what you said about p0")
+    free.set()
+    page.wait_for_function("document.querySelector('.wb-cell-name').textContent === '1 a'")
+    press(page, "ArrowRight")
+    page.wait_for_function("document.querySelector('.wb-count').textContent.startsWith('3 of 6')")
+    page.wait_for_function("document.querySelector('.wb-said').textContent === ''")
+    assert labels(tmp_path / "labels.jsonl") == [("p0", "ada", "a", "")]
+
+
 def test_a_note_of_one_tab_keeps_the_label_of_another(tmp_path):
     widget = judged(tmp_path)
     changes = [{"label": "b"}, {"note": "x"}, {"note": "y"}]

@@ -290,6 +290,9 @@ function mountViewer(root, host) {
       const old = rows.find((each) => each.id === news.id);
       if (!old) return;
       Object.assign(old, news);
+      // A label whose answer came too late was kept after all.
+      const change = unsaved.get(news.id)?.change;
+      if (change && !("note" in change) && change.label === news.mine) unsaved.delete(news.id);
       strip.redraw();
       if (view?.id === news.id && !saving) host.pair(news.id).then((fresh) => view?.id === fresh.id && ((view = fresh), reveal()));
     },
