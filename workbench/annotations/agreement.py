@@ -12,7 +12,7 @@ from workbench.annotations.annotation import Annotation, plain_name, shown
 from workbench.annotations.compared import Agreement, Kind, name
 from workbench.annotations.log import latest
 from workbench.annotations.placing import place
-from workbench.annotations.raters import Labels, dataset_labels, majority, people_labels
+from workbench.annotations.raters import Labels, majority, people_labels
 from workbench.annotations.reliability import (
     MISSING,
     cohen,
@@ -137,7 +137,7 @@ def agreement(
     by_name: dict[str, Labels] = dict(people)
     if len(people) > 1:
         by_name[MAJORITY] = majority(people)
-    if label := dataset_labels(comparisons):
+    if label := {c.id: c.label for c in comparisons if c.label is not None}:
         rows += [compared.row("label", rater, (LABEL, label)) for rater in by_name.items()]
     for judge, labels in (judges or {}).items():
         rows += [compared.row("judge", rater, (judge, labels)) for rater in by_name.items()]

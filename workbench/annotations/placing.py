@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from workbench.annotations.annotation import SKIP, TIE, Annotation, hash_content
-from workbench.pairs.comparison import Comparison
+from workbench.pairs.comparison import Comparison, letter
 from workbench.pairs.content import contents
 
 
@@ -53,7 +53,7 @@ def place(
     showing: dict[str, list[str]] = defaultdict(list)
     for pair_id, content in shown.items():
         showing[content].append(pair_id)
-    letters = {c.id: {chr(ord("a") + i) for i in range(len(c.images))} for c in comparisons}
+    letters = {c.id: set(map(letter, range(len(c.images)))) for c in comparisons}
     placed, orphans, renamed = [], [], {}
     for annotation in annotations:
         found = showing.get(annotation.content or "", [])

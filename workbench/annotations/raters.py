@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.annotations.annotation import SKIP, TIE, Annotation
+from workbench.annotations.annotation import SKIP, Annotation
 from workbench.annotations.log import latest
 from workbench.evaluation.record import ORDERS, VerdictRecord, read_verdicts
 from workbench.pairs.comparison import Comparison
@@ -53,16 +53,6 @@ def judge_labels(records: Iterable[VerdictRecord]) -> dict[str, str]:
         if record.sample == 0:
             outcomes[record.pair_id][record.order] = record.outcome
     return {id: _both(set(said.values())) for id, said in outcomes.items() if len(said) == len(ORDERS)}
-
-
-def dataset_labels(comparisons: Sequence[Comparison]) -> dict[str, str]:
-    """The dataset's own label: its one best candidate, or `tie`."""
-    labels = {}
-    for comparison in comparisons:
-        if comparison.ranks is not None:
-            best = [i for i, rank in enumerate(comparison.ranks) if rank == min(comparison.ranks)]
-            labels[comparison.id] = chr(ord("a") + best[0]) if len(best) == 1 else TIE
-    return labels
 
 
 def _both(outcomes: set[str]) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from workbench.evaluation.record import ORDERS, Order, VerdictRecord
 from workbench.judges.verdict import Usage
+from workbench.pairs.comparison import letter
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -130,7 +131,7 @@ class VerdictTable:
         """How many verdicts ended in each outcome: `a`, `b`, ..., `tie`, `invalid`, `error`."""
         counts = Counter(self.winner[self.judged].tolist())
         last = max(1, *(len(ranks) - 1 for ranks in self.rankings)) if self.rankings else 1
-        named = {chr(ord("a") + i): counts[i] for i in range(last + 1)}
+        named = {letter(i): counts[i] for i in range(last + 1)}
         return {**named, "tie": counts[TIE], "invalid": counts[INVALID - 1], "error": counts[ERROR - 1]}
 
     def _right(self, failures_right: bool) -> Floats:

@@ -14,7 +14,7 @@ from typing import Literal
 from workbench.evaluation.judging import judge_pairs
 from workbench.evaluation.record import VerdictRecord
 from workbench.judges.vlm_judge import RankingJudge
-from workbench.pairs.comparison import Comparison, Task
+from workbench.pairs.comparison import Comparison, Task, letter
 from workbench.progress import Progress
 from workbench.rubrics.files import load_rubric
 from workbench.rubrics.rubric import Rubric
@@ -126,7 +126,7 @@ def disagreement(comparison: Comparison, verdicts: Sequence[VerdictRecord]) -> D
         for_i = [name for name in leaning if leaning[name] > 0]
         for_j = [name for name in leaning if leaning[name] < 0]
         if for_i and for_j:
-            conflicts.append(f"{_named(for_i)} for {chr(97 + i)}, {_named(for_j)} for {chr(97 + j)}")
+            conflicts.append(f"{_named(for_i)} for {letter(i)}, {_named(for_j)} for {letter(j)}")
     return Disagreement(sum(scores) / len(scores), "; ".join(_reasons(list(dict.fromkeys(turns)), conflicts)))
 
 

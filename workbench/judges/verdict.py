@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from workbench.pairs.comparison import Comparison
+from workbench.pairs.comparison import Comparison, winner
 
 Failure = Literal["invalid", "error"]
 
@@ -53,10 +53,7 @@ class Verdict:
         >>> Verdict(ranks=(2, 1)).outcome
         'b'
         """
-        if self.ranks is None:
-            return self.failure or "error"
-        best = [i for i, rank in enumerate(self.ranks) if rank == min(self.ranks)]
-        return "tie" if len(best) > 1 else chr(ord("a") + best[0])
+        return winner(self.ranks) if self.ranks is not None else self.failure or "error"
 
 
 class Judge(Protocol):

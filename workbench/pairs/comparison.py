@@ -1,6 +1,6 @@
 """The unit of human preference: one prompt, its candidate images, and how people ranked them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -34,3 +34,28 @@ class Comparison:
     def tied(self) -> bool:
         """Whether people ranked some candidates equal; False where nobody judged."""
         return self.ranks is not None and len(set(self.ranks)) < len(self.ranks)
+
+    @property
+    def label(self) -> str | None:
+        """The human label as `winner` has it; None where nobody judged."""
+        return None if self.ranks is None else winner(self.ranks)
+
+
+def letter(index: int) -> str:
+    """What the candidate at `index` of the dataset's order is called: `a`, `b`, ..."""
+    return chr(ord("a") + index)
+
+
+def best(ranks: Sequence[int]) -> list[int]:
+    """The candidates that share the best rank."""
+    return [index for index, rank in enumerate(ranks) if rank == min(ranks)]
+
+
+def winner(ranks: Sequence[int]) -> str:
+    """The letter of the one candidate ranked best, or `tie` where several are.
+
+    >>> winner((2, 1)), winner((1, 1, 2))
+    ('b', 'tie')
+    """
+    first, *others = best(ranks)
+    return "tie" if others else letter(first)

@@ -82,7 +82,7 @@ def index_row(
         "name": displayable(comparison.id, _NAME),
         "prompt": displayable(comparison.prompt, _FOUND),
         "tags": _tags(comparison),
-        "label": human_label(comparison),
+        "label": comparison.label,
         "images": list(keys.images),
         "source": keys.source,
         "marks": {judge: found for judge, found in marks.items() if found},
@@ -112,7 +112,7 @@ def pair_view(
         "images": list(keys.images),
         "source": keys.source,
         "ranks": list(comparison.ranks) if comparison.ranks else None,
-        "label": human_label(comparison),
+        "label": comparison.label,
         "note": displayable(note, _FOUND),
         "judges": [
             {"name": judge, "verdicts": [_verdict(each) for each in records]} for judge, records in said.items()
@@ -129,14 +129,6 @@ def annotation_view(annotation: Annotation) -> dict[str, Any]:
         "label": annotation.label,
         "note": displayable(annotation.note),
     }
-
-
-def human_label(comparison: Comparison) -> str | None:
-    """The dataset's label as a letter: `a`, `b`, ... for the candidate ranked best alone, `tie`, or None."""
-    if comparison.ranks is None:
-        return None
-    best = [index for index, rank in enumerate(comparison.ranks) if rank == 1]
-    return "tie" if len(best) > 1 else chr(ord("a") + best[0])
 
 
 def _verdict(record: VerdictRecord) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from workbench.foreign import displayable
 from workbench.pairs.comparison import Comparison
 from workbench.rubrics.rubric import Rubric
 from workbench.vlm.budget import user_prices
-from workbench.widgets.pair_views import human_label
 
 AGAINST = ("baseline", "previous")
 _SHORT = 60
@@ -126,7 +125,7 @@ def _flip(pair: Comparison, flip: Flip, before: Judgement, after: Judgement) -> 
         "name": displayable(pair.id, _NAME),
         "kind": CHANGED if pair.ranks is None else flip.word,
         "prompt": displayable(pair.prompt, _PROMPT),
-        "label": human_label(pair),
+        "label": pair.label,
         "images": len(pair.images),
         "source": pair.source_image is not None,
         "before": [[record.order, record.outcome, record.correct] for record in before.of(pair.id)],

@@ -8,7 +8,7 @@ from typing import Any
 from workbench.evaluation.statistics import Estimate
 from workbench.foreign import displayable
 from workbench.induction.events import Event, read_events
-from workbench.pairs.comparison import Comparison, ImageSource
+from workbench.pairs.comparison import Comparison, ImageSource, best, letter
 from workbench.pairs.sources import ImageError
 from workbench.rubrics.rubric import Criterion, Rubric
 from workbench.rubrics.versions import edits_of
@@ -104,9 +104,8 @@ def _pair(name: str, seed: Comparison | None) -> dict[str, Any]:
     pictures = []
     if seed.source_image is not None:
         pictures.append(_picture(seed.source_image, "source", False))
-    for index, image in enumerate(seed.images):
-        chosen = seed.ranks is not None and seed.ranks[index] == 1
-        pictures.append(_picture(image, chr(ord("a") + index % 26), chosen))
+    chosen = best(seed.ranks) if seed.ranks else []
+    pictures += [_picture(image, letter(i), i in chosen) for i, image in enumerate(seed.images)]
     return {
         "id": displayable(name, 80),
         "prompt": displayable(seed.prompt, _LONGEST),
@@ -125,8 +124,8 @@ def _picture(source: ImageSource, name: str, chosen: bool) -> dict[str, Any]:
 def _label(seed: Comparison) -> str:
     if seed.ranks is None:
         return "no human label"
-    best = [chr(ord("a") + i % 26) for i, rank in enumerate(seed.ranks) if rank == 1]
-    return f"people prefer {best[0]}" if len(best) == 1 else f"people see a tie of {', '.join(best)}"
+    chosen = [letter(i) for i in best(seed.ranks)]
+    return f"people prefer {chosen[0]}" if len(chosen) == 1 else f"people see a tie of {', '.join(chosen)}"
 
 
 def _events(first: Criterion | None, pairs: Sequence[str], path: Path | None) -> tuple[list[dict[str, Any]], str]:
