@@ -71,6 +71,11 @@ def test_every_key_of_the_sheet_stays_inside_and_escape_leaves(browser_page, tmp
     assert "pixel difference" in page.inner_text("[role=dialog]")
     press(page, "Escape")
     assert not page.is_visible("[role=dialog]")
+    assert page.evaluate("document.activeElement.matches('.wb-viewer')")
+    page.get_by_role("button", name="keys (?)").click()
+    press(page, "?")
+    assert not page.is_visible("[role=dialog]")
+    assert page.evaluate("document.activeElement.textContent") == "keys (?)"
     for key in ("F", "J", "T", "/", "G", "n"):
         press(page, key)
         assert page.evaluate("document.activeElement.matches('select, input, textarea')"), key

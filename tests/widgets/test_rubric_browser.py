@@ -104,7 +104,10 @@ def test_everything_is_done_by_keys_seen_linted_undone_saved_and_compared(browse
     assert [edit["author"] for edit in load_rubric(file.parent / "mine_v2.yaml").provenance["edits"]] == ["anna"] * 3
     page.wait_for_function("[...document.querySelectorAll('.wb-versions option')].length === 6")
     press(page, "?")
-    assert "save as a new version" in page.locator(".wb-sheet").inner_text()
+    assert "save as a new version" in page.get_by_role("dialog").inner_text()
+    press(page, "Escape")
+    assert not page.get_by_role("dialog").is_visible()
+    assert page.evaluate("document.activeElement.matches('.wb-editor')")  # where it was
     press(page, "Escape")
     assert page.evaluate("document.activeElement === document.body")
 

@@ -1,5 +1,5 @@
 const EDITOR_KEYS = [
-  ["↑ ↓ or j k", "go through themes and criteria"],
+  ["↑ ↓ j k", "go through themes and criteria"],
   ["Enter", "edit the text, or a theme's name"],
   ["w", "edit the weight"],
   ["l", "edit the levels"],
@@ -10,12 +10,10 @@ const EDITOR_KEYS = [
   ["Delete", "remove"],
   ["o", "where it came from"],
   ["Ctrl+z", "undo"],
-  ["Ctrl+Shift+z, Ctrl+y", "redo"],
+  ["Ctrl+Shift+z Ctrl+y", "redo"],
   ["s", "save as a new version"],
   ["d", "compare versions"],
   ["r", "check the file"],
-  ["?", "this sheet"],
-  ["Escape", "leave a field; leave the editor"],
 ];
 const CHECK_MS = 10_000; // only while the editor has the focus: a kernel that is asked for ever never counts as idle
 
@@ -59,7 +57,6 @@ function mountEditor(root, model) {
   const redo = element("button", { type: "button", on: { click: () => host.act("redo") } }, "Redo");
   const save = element("button", { type: "button", title: "Save as a new version (s)", on: { click: saveVersion } }, "Save version");
   const compare = element("button", { type: "button", title: "Compare versions (d)", "aria-pressed": "false", on: { click: toggleVersions } }, "Compare");
-  const help = element("button", { type: "button", title: "Keys (?)", "aria-pressed": "false", on: { click: toggleSheet } }, "?");
   const status = element("div", { class: "wb-status", role: "status", "aria-live": "polite" });
   const news = element("div", { class: "wb-news", role: "alert", hidden: true });
   const findings = element("div", { class: "wb-findings" });
@@ -69,18 +66,14 @@ function mountEditor(root, model) {
   const newTheme = element("div");
   const addFirst = element("button", { type: "button", on: { click: () => addCriterion() } }, "Add a criterion (n)");
   const addTheme = element("button", { type: "button", on: { click: addThemeDraft } }, "Add a theme (t)");
-  const sheet = element(
-    "dl",
-    { class: "wb-sheet", hidden: true },
-    EDITOR_KEYS.map(([keys, what]) => element("div", {}, element("dt", {}, keys.split(" ").map(keyName)), element("dd", {}, what))),
-  );
+  const sheet = keySheet(root, EDITOR_KEYS);
   const versions = versionsPanel(kernel.ask, toggleVersions);
   root.append(
-    element("header", { class: "wb-bar" }, title, unsaved, element("span", { class: "wb-space" }), undo, redo, save, compare, help),
+    element("header", { class: "wb-bar" }, title, unsaved, element("span", { class: "wb-bar wb-right" }, undo, redo, save, compare, sheet.button)),
     facts,
     status,
     news,
-    sheet,
+    sheet.node,
     versions.node,
     findings,
     orphans,
@@ -89,10 +82,6 @@ function mountEditor(root, model) {
     newTheme,
     element("footer", { class: "wb-bar wb-foot" }, addFirst, addTheme),
   );
-
-  function keyName(word) {
-    return ["or", ","].includes(word) ? ` ${word} ` : element("kbd", {}, word.replace(",", ""));
-  }
 
   function say(message, kind = "wb-faint") {
     status.className = `wb-status ${kind}`;
@@ -263,11 +252,6 @@ function mountEditor(root, model) {
     host.act(event.shiftKey ? "redo" : "undo");
   }
 
-  function toggleSheet() {
-    sheet.hidden = !sheet.hidden;
-    help.setAttribute("aria-pressed", String(!sheet.hidden));
-  }
-
   function check() {
     if (!view || Date.now() - checked < 1000) return;
     checked = Date.now();
@@ -295,8 +279,7 @@ function mountEditor(root, model) {
     s: saveVersion,
     d: toggleVersions,
     r: check,
-    "?": toggleSheet,
-  });
+  }, sheet);
   root.addEventListener("focusin", (event) => {
     const row = event.target.closest("[data-row]") ?? event.target.closest(".wb-theme")?.querySelector("[data-row]");
     if (row && row !== selected) select(row, false);
@@ -328,7 +311,7 @@ function mountEditor(root, model) {
 
 export default {
   render({ model, el }) {
-    const root = element("div", { class: "wb wb-editor", role: "group", "aria-label": "Rubric editor" });
+    const root = element("div", { class: "wb wb-widget wb-editor", role: "group", "aria-label": "Rubric editor" });
     el.append(root);
     return mountEditor(root, model);
   },

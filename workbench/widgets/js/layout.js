@@ -6,7 +6,7 @@ const VIEWER_KEYS = [
   ["+ − wheel", "zoom all images (the wheel: while the viewer has the focus, or with Ctrl)"], ["0", "whole images"], ["1", "one image pixel a screen pixel"],
   ["Shift+arrows drag", "move all images"], ["w", "swap left and right"], ["x", "pixel difference, next two images, off"],
   ["r", "request and raw reply of the first verdict"], ["v", "blind: hide label and verdicts until I have labelled"],
-  ["m", "move on after labelling"], ["?", "these keys"], ["Esc", "leave a field, this list, the viewer"],
+  ["m", "move on after labelling"],
 ];
 
 function viewerLayout(root, about, act) {
@@ -37,7 +37,7 @@ function viewerLayout(root, about, act) {
     labels: element("span", { class: "wb-labels", role: "group", "aria-label": "my label" }),
     said: element("span", { class: "wb-said", role: "status" }), people: element("div", { class: "wb-people" }), judges: element("div", { class: "wb-judges" }),
   };
-  const help = keyList(() => closeHelp());
+  const sheet = keySheet(root, VIEWER_KEYS);
 
   controls.judge.append(element("option", { value: "" }, "every judge"), ...about.judges.map((name) => element("option", { value: name }, name)));
   controls.filter.append(element("option", { value: "all" }, "all pairs"));
@@ -58,38 +58,24 @@ function viewerLayout(root, about, act) {
   controls.note.addEventListener("change", () => act("note", controls.note.value));
   controls.note.addEventListener("keydown", (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && root.focus());
 
-  root.classList.add("wb", "wb-viewer");
+  root.classList.add("wb", "wb-widget", "wb-viewer");
   root.setAttribute("aria-label", "pair viewer; press ? for its keys");
   root.setAttribute("role", "group");
   root.append(
     element("div", { class: "wb-bar" },
       button("‹", "previous", "←"), parts.count, button("›", "next", "→"), controls.filter, controls.judge, controls.tag, controls.search, controls.jump,
       about.synthetic ? syntheticPill() : null,
-      element("button", { type: "button", class: "wb-right", title: "keys (?)", on: { click: () => openHelp() } }, "keys ?")),
-    parts.problem, parts.strip, parts.head,
+      element("span", { class: "wb-right" }, sheet.button)),
+    sheet.node, parts.problem, parts.strip, parts.head,
     element("div", { class: "wb-bar" },
       button("+", "zoomIn", "+"), button("−", "zoomOut", "-"), button("fit", "fit", "0"), button("1:1", "oneToOne", "1"), parts.scale, toggles.swap, toggles.difference),
     parts.panes,
     element("div", { class: "wb-bar wb-mine" }, parts.labels, controls.note, toggles.advance, toggles.blind, parts.said),
-    parts.people, parts.judges, help,
+    parts.people, parts.judges,
   );
   if (!about.writable) parts.labels.append(element("span", { class: "wb-faint" }, foreign(about.problem || "labels are not kept here")));
 
-  function openHelp() {
-    help.hidden = false;
-    help.querySelector("button").focus();
-  }
-  function closeHelp() {
-    help.hidden = true;
-    root.focus();
-  }
-  root.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || help.hidden) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    closeHelp();
-  }, { capture: true });
-  ownKeyboard(root, viewerKeys(act, { controls, openHelp, closeHelp, help, judges: parts.judges }));
+  ownKeyboard(root, viewerKeys(act, controls, parts.judges), sheet);
 
   return {
     controls,
@@ -130,7 +116,7 @@ function viewerLayout(root, about, act) {
   };
 }
 
-function viewerKeys(act, { controls, openHelp, closeHelp, help, judges }) {
+function viewerKeys(act, controls, judges) {
   const once = (name, value) => (event) => event.repeat || act(name, value); // a key held down labels one pair, not fifty
   const focus = (control) => () => (control.focus(), control.select?.());
   const keys = {
@@ -143,14 +129,7 @@ function viewerKeys(act, { controls, openHelp, closeHelp, help, judges }) {
     r: () => judges.querySelector("summary[data-action=exchange]")?.click(),
     t: once("label", "tie"), s: once("label", "skip"), u: once("clear"), n: focus(controls.note),
     "/": focus(controls.search), F: focus(controls.filter), J: focus(controls.judge), T: focus(controls.tag), G: focus(controls.jump),
-    "?": () => (help.hidden ? openHelp() : closeHelp()),
   };
   for (let index = 0; index < 26; index += 1) keys[letter(index)] ??= once("label", letter(index));
   return keys;
-}
-
-function keyList(close) {
-  const lines = VIEWER_KEYS.flatMap(([keys, does]) => [element("dt", {}, keys.split(" ").map((key) => element("kbd", {}, key)).flatMap((key) => [key, " "])), element("dd", {}, does)]);
-  return element("div", { class: "wb-help", role: "dialog", "aria-label": "keys of the pair viewer", hidden: true },
-    element("div", { class: "wb-help-paper" }, element("dl", {}, lines), element("button", { type: "button", on: { click: close } }, "close")));
 }

@@ -5,7 +5,7 @@ const REJUDGE_KEYS = [
   ["v", "flips against the baseline, or the previous version"], ["f", "all flips, then fixed, broken, … alone"],
   ["↓ j", "next flip"], ["↑ k", "previous flip"], ["r", "its reasons, before and after"], ["o", "open it in the viewer"],
   ["l", "leave each criterion out in turn: what it takes, then again to do it"],
-  ["b", "compare with the rubric as it is now from here on"], ["?", "these keys"], ["Esc", "leave"],
+  ["b", "compare with the rubric as it is now from here on"],
 ];
 const REJUDGE_KINDS = ["fixed", "broken", "swap-only", "changed"];
 
@@ -31,18 +31,17 @@ function rejudgeLayout(press) {
     flips: element("div", { class: "wb-flips" }),
     worths: element("div", { class: "wb-wide" }),
   };
-  const lines = REJUDGE_KEYS.flatMap(([keys, does]) => [element("dt", {}, keys.split(" ").flatMap((key) => [element("kbd", {}, key), " "])), element("dd", {}, does)]);
-  parts.help = element("div", { class: "wb-help", role: "dialog", "aria-label": "keys of the re-judging panel", hidden: true },
-    element("dl", {}, lines), element("button", { type: "button", on: { click: () => press.help() } }, "close"));
   parts.synthetic.hidden = true; // until it is known
-  const root = element("section", { class: "wb wb-rejudge", "aria-label": "re-judging" },
+  const root = element("section", { class: "wb wb-widget wb-rejudge", "aria-label": "re-judging" });
+  const sheet = keySheet(root, REJUDGE_KEYS);
+  root.append(
     element("div", { class: "wb-bar" }, element("b", {}, "Re-judge"),
       parts.synthetic, parts.rubric),
     element("div", { class: "wb-bar" }, parts.judge, parts.cancel, parts.automatic, parts.leave, parts.rebase,
-      element("button", { type: "button", class: "wb-right", title: "keys (?)", on: { click: () => press.help() } }, "keys (?)")),
+      element("span", { class: "wb-right" }, sheet.button)),
     element("div", { class: "wb-now" }, parts.status, parts.progress),
-    parts.help, parts.problem, parts.leaving, parts.table, parts.against, parts.said, parts.flips, parts.worths, parts.seen);
-  return { root, parts };
+    sheet.node, parts.problem, parts.leaving, parts.table, parts.against, parts.said, parts.flips, parts.worths, parts.seen);
+  return { root, parts, sheet };
 }
 
 function statusOf(view, automatic) {
@@ -66,7 +65,6 @@ function renderRejudge({ model, el }) {
     automatic: () => { model.set("automatic", !model.get("automatic")); model.save_changes(); showButtons(); },
     leave: () => tell(view?.leaving ? "leave_out" : "consider"),
     rebase: () => tell("rebase"),
-    help: () => { parts.help.hidden = !parts.help.hidden; },
     against: () => { against = against === "baseline" ? "previous" : "baseline"; showFlips(); },
     kind: () => {
       const offered = ["all", ...REJUDGE_KINDS.filter((each) => change()?.counts[each])];
@@ -82,7 +80,7 @@ function renderRejudge({ model, el }) {
       card(next.id)?.scrollIntoView({ block: "nearest" });
     },
   };
-  const { root, parts } = rejudgeLayout(press);
+  const { root, parts, sheet } = rejudgeLayout(press);
   const tell = (question, content = {}) => kernel.ask(question, content).then(({ value }) => value).catch(fail);
   const change = () => view?.changes[against] ?? null;
   const listed = () => (change()?.flips ?? []).filter((flip) => kind === "all" || flip.kind === kind)
@@ -231,8 +229,8 @@ function renderRejudge({ model, el }) {
   ownKeyboard(root, {
     g: press.judge, c: press.cancel, a: press.automatic, l: press.leave, b: press.rebase, v: press.against, f: press.kind,
     j: () => press.step(1), ArrowDown: () => press.step(1), k: () => press.step(-1), ArrowUp: () => press.step(-1),
-    r: onChosen((id) => host.fold(id)), o: onChosen((id) => host.open(id)), "?": press.help,
-  });
+    r: onChosen((id) => host.fold(id)), o: onChosen((id) => host.open(id)),
+  }, sheet);
   kernel.listen("changed", refresh);
   kernel.listen("late", refresh);
   model.on("change:automatic", showButtons);

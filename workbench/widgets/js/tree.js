@@ -194,10 +194,9 @@ function themeSection(host) {
     "div",
     { class: "wb-theme-head", tabIndex: -1, data: { row: "theme" } },
     name,
-    element("span", { class: "wb-space" }),
     element(
       "span",
-      { class: "wb-tools" },
+      { class: "wb-tools wb-right" },
       iconButton("＋", "Add a criterion to the theme (n)", () => addBelow()),
       iconButton("↑", "Move the theme up (Alt+↑)", () => shift(-1)),
       iconButton("↓", "Move the theme down (Alt+↓)", () => shift(1)),

@@ -15,8 +15,7 @@ function versionsPanel(ask, close) {
       from,
       "with",
       to,
-      element("span", { class: "wb-space" }),
-      element("button", { type: "button", on: { click: close } }, "Close"),
+      element("button", { type: "button", class: "wb-right", on: { click: close } }, "Close"),
     ),
     result,
   );
