@@ -77,7 +77,7 @@ async def test_flips_test_and_sentence_between_two_versions(tmp_path: Path) -> N
     assert found.flip_counts == {"fixed": 24, "broken": 0, "swap_only": 0}
     assert found.differences["resolved"].p_mcnemar == pytest.approx(2**-23)
     assert "With 24 pairs of 24 prompts" in found.sentence
-    assert "better than before" in found.sentence
+    assert found.sentence.startswith("Better than before. ")
 
 
 async def test_an_invalid_answer_is_kept_counted_and_not_asked_for_again(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_an_edit_is_judged_and_its_flips_are_read_by_key(browser_page, made, wor
     assert panel.changes() is not None
     found = panel.changes().flips  # type: ignore[union-attr]
     assert page.locator(".wb-flip").count() == len(found) > 0
-    has(page, "With 24 pairs of 12 prompts a gain in mean accuracy of", ".wb-sentence")
+    has(page, "With 24 pairs of 12 prompts mean accuracy changed by", ".wb-sentence")
     has(page, "Synthetic.", ".wb-sentence")
     assert "n\u00a0=\u00a024" in page.locator("tr[data-role=previous]").inner_text()
     assert "seen pairs" in page.locator(".wb-seen").inner_text()

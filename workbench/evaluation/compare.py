@@ -265,16 +265,16 @@ def _sentence(d: Difference, errors: int) -> str:
     if d.value is None or d.ci95 is None:
         return "No shared pair carries a label, so nothing can be said about accuracy."
     low, high = d.ci95
-    measured = f"{d.value * 100:+.1f} points (95% interval {low * 100:+.1f} to {high * 100:+.1f})"
+    answer = "Undecided" if d.verdict == "undecided" else f"{d.verdict.capitalize()} than before"
     pairs = f"With {d.n:,} pairs of {d.n_clusters:,} prompts"
-    failed = f" {errors:,} verdicts are errors, which count as not right: judge them again." if errors else ""
+    interval = f"95% interval {low * 100:+.1f} to {high * 100:+.1f}"
+    changed = f"mean accuracy changed by {d.value * 100:+.1f} points ({interval})"
     if d.smallest_detectable is None:
-        return (
-            f"{pairs} no gain in mean accuracy can be told from chance; the measured {measured} is undecided.{failed}"
-        )
-    seen = f"a gain in mean accuracy of {d.smallest_detectable * 100:.1f} points or more could have been seen"
-    said = "undecided" if d.verdict == "undecided" else f"{d.verdict} than before"
-    return f"{pairs} {seen} (80% power); the measured {measured} is {said}.{failed}"
+        power = "so few can tell no gain from chance"
+    else:
+        power = f"a true gain of {d.smallest_detectable * 100:.1f} points would have been found 4 times out of 5"
+    failed = f" {errors:,} verdicts are errors, which count as not right: judge them again." if errors else ""
+    return f"{answer}. {pairs} {changed}; {power}.{failed}"
 
 
 def _difference_line(name: str, d: Difference) -> str:

@@ -14,8 +14,9 @@ def dataset_identity(
 ) -> dict[str, str]:
     """`{"name", "hash", "with_ids"}` of the comparisons read from the file `dataset`, for the record of a run.
 
-    - `name`: of the folder, where one is given, and the file. - `hash`: SHA-256 of what is compared and how people judged it: task, prompt,
-      image bytes, ranks and scores. - `with_ids`: the same with the ids, for files that refer to comparisons by id.
+    - `name`: of the folder, where one is given, and the file.
+    - `hash`: SHA-256 of what is compared and how people judged it: task, prompt, image bytes, ranks and scores.
+    - `with_ids`: the same with the ids, for files that refer to comparisons by id.
 
     Tags, image paths and the order of comparisons do not matter; the order of candidates does, ranks refer to it.
     Every image is read once. Raises `ImageError` for one that cannot be.

@@ -57,6 +57,8 @@ def share(
     run's or is broken; `StorageError` when the file cannot be written.
     """
     run = Path(run)
+    if run.is_file():
+        raise ValueError(f"{run} is a file: share a run folder; `workbench run NOTEBOOK` executes a notebook into one")
     subject = read_subject(run, against=Path(against) if against else None, pairs=Path(pairs) if pairs else None)
     path = Path(out) if out else run / REPORT
     if path.suffix.lower() not in (".html", ".htm"):
