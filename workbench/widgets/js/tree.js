@@ -1,5 +1,11 @@
 // The rubric as a tree. Rows live as long as their criterion, so that what is focused or typed in one stays when
-// another changes. `host` = { act(question, content()), revision(), ask, add, addAtEnd, say }.
+// another changes. What is done in them goes to `host`:
+//
+//   act(question, content) -> whether it was done; `content()` is called when its turn comes
+//   ask(question, content) -> the kernel's answer, at once; rejects where a draft must stay
+//   add({ text, revision, theme, after }), addAtEnd(text)   a new criterion
+//   revision()             of the state shown
+//   say(message, kind)     in the status line
 
 function iconButton(sign, title, click) {
   return element("button", { type: "button", class: "wb-tool", title, "aria-label": title, tabIndex: -1, on: { click } }, sign);
@@ -38,10 +44,28 @@ function findingLines(findings) {
   );
 }
 
+// What is being typed in one place of the tree, by kind; `shown` is hidden meanwhile, `closed(focused)` told afterwards.
+function draftsOf(host, closed) {
+  const drafts = {};
+  function open(kind, place, shown, options) {
+    if (drafts[kind]) return drafts[kind].focus();
+    const done = (focused) => {
+      delete drafts[kind];
+      if (shown) shown.hidden = false;
+      closed(focused);
+    };
+    drafts[kind] = openDraft({ revision: host.revision(), done, ...options });
+    if (shown) shown.hidden = true;
+    place.replaceChildren(drafts[kind].node);
+    drafts[kind].focus();
+  }
+  return { drafts, open };
+}
+
 function criterionRow(key, host) {
   let view = null;
-  let drafts = {}; // of the text, the levels, and a new criterion below
   let gone = false;
+  const { drafts, open } = draftsOf(host, closed); // of the text, the levels, and a new criterion below
   const enabled = element("input", { type: "checkbox", class: "wb-enabled", tabIndex: -1 });
   const id = element("span", { class: "wb-id" });
   const text = element("div", { class: "wb-text", title: "Edit (Enter)" });
@@ -82,30 +106,21 @@ function criterionRow(key, host) {
   const shift = (by) => act("shift", () => ({ by }));
   const remove = () => act("remove", () => ({}));
 
-  function open(name, place, shown, options) {
-    if (drafts[name]) return drafts[name].focus();
-    const locked = { text: view.locked, levels: view.levels_locked }[name];
-    if (locked) return host.say(`${key}: ${locked}`, "wb-warn");
-    const done = (focused) => {
-      delete drafts[name];
-      if (shown) shown.hidden = false;
-      refresh();
-      if (gone && !Object.keys(drafts).length) node.remove();
-      if (focused && !gone) node.focus();
-    };
-    const draft = openDraft({ revision: host.revision(), done, ...options });
-    drafts[name] = draft;
-    if (shown) shown.hidden = true;
-    place.replaceChildren(draft.node);
-    draft.focus();
+  function closed(focused) {
+    refresh();
+    if (gone && !Object.keys(drafts).length) node.remove();
+    if (focused && !gone) node.focus();
   }
 
   const applyText = (typed, revision) => host.ask("text", { key, revision, text: typed });
   const applyLevels = (typed, revision) => host.ask("levels", { key, revision, text: typed });
+  const refuse = (why) => host.say(`${key}: ${why}`, "wb-warn");
   function editText() {
+    if (view.locked) return refuse(view.locked);
     open("text", slot, text, { label: `Text of ${key}`, text: view.text, apply: applyText });
   }
   function editLevels() {
+    if (view.levels_locked) return refuse(view.levels_locked);
     const hint = "a score and its text a line, such as 1: all are there";
     open("levels", levelSlot, levels, { label: `Levels of ${key}`, text: view.levels_text, apply: applyLevels, lines: true, hint });
   }
@@ -185,7 +200,7 @@ function criterionRow(key, host) {
 function themeSection(host) {
   let view = { criteria: [] };
   let index = 0;
-  let drafts = {}; // of its name and of a new criterion
+  const { drafts, open } = draftsOf(host, (focused) => focused && head.isConnected && head.focus()); // of its name and of a new criterion
   const name = element("span", { class: "wb-theme-name", title: "Rename (Enter)" });
   const slot = element("div");
   const addSlot = element("div");
@@ -217,28 +232,15 @@ function themeSection(host) {
   const shift = (by) => act("shift_theme", () => ({ by }));
   const remove = () => act("remove_theme", () => ({}));
 
-  function open(kind, place, options) {
-    if (drafts[kind]) return drafts[kind].focus();
-    const done = (focused) => {
-      delete drafts[kind];
-      head.hidden = Boolean(drafts.name);
-      if (focused && head.isConnected) head.focus();
-    };
-    drafts[kind] = openDraft({ revision: host.revision(), done, ...options });
-    head.hidden = Boolean(drafts.name);
-    place.replaceChildren(drafts[kind].node);
-    drafts[kind].focus();
-  }
-
   function editText() {
     if (view.locked) return host.say(view.locked, "wb-warn");
     const apply = (typed, revision) => host.ask("rename_theme", { theme: index, revision, name: typed });
-    open("name", slot, { label: "Name of the theme", text: view.name, apply, hint: "may be empty" });
+    open("name", slot, head, { label: "Name of the theme", text: view.name, apply, hint: "may be empty" });
   }
 
   function addBelow() {
     const apply = (text) => host.add({ text, revision: host.revision(), theme: index, after: null });
-    open("add", addSlot, { label: "Text of the new criterion", text: "", apply, hint: "new criterion" });
+    open("add", addSlot, null, { label: "Text of the new criterion", text: "", apply, hint: "new criterion" });
   }
 
   return {
