@@ -35,7 +35,7 @@ DRAWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Disagreement:
+class DisputedPair:
     """A pair people see differently: each one's label and note, and the share of couples who disagree, in (0, 1]."""
 
     pair_id: str
@@ -62,7 +62,7 @@ class AgreementReport:
 
     people: Mapping[str, int]
     rows: tuple[Agreement, ...]
-    disagreements: tuple[Disagreement, ...]
+    disagreements: tuple[DisputedPair, ...]
     orphans: int
     synthetic: bool
 
@@ -130,17 +130,17 @@ def agreement(
     placed = place(annotations, comparisons)
     at_home = placed.at_home
     people = people_labels(at_home)
-    compared = _Compared(comparisons, seed)
-    rows = [compared.row("people", (a, people[a]), (b, people[b])) for a, b in combinations(people, 2)]
+    basis = _Basis(comparisons, seed)
+    rows = [basis.row("people", (a, people[a]), (b, people[b])) for a, b in combinations(people, 2)]
     if len(people) > 2:
-        rows.append(compared.row("everyone", *people.items()))
+        rows.append(basis.row("everyone", *people.items()))
     by_name: dict[str, Labels] = dict(people)
     if len(people) > 1:
         by_name[MAJORITY] = majority(people)
     if label := {c.id: c.label for c in comparisons if c.label is not None}:
-        rows += [compared.row("label", rater, (LABEL, label)) for rater in by_name.items()]
+        rows += [basis.row("label", rater, (LABEL, label)) for rater in by_name.items()]
     for judge, labels in (judges or {}).items():
-        rows += [compared.row("judge", rater, (judge, labels)) for rater in by_name.items()]
+        rows += [basis.row("judge", rater, (judge, labels)) for rater in by_name.items()]
     return AgreementReport(
         people={author: len(labels) for author, labels in people.items()},
         rows=tuple(rows),
@@ -151,7 +151,7 @@ def agreement(
 
 
 @dataclass(frozen=True, slots=True)
-class _Compared:
+class _Basis:
     """The pairs on which raters are compared, and how their intervals are drawn."""
 
     comparisons: Sequence[Comparison]
@@ -190,7 +190,7 @@ class _Compared:
 
 def _disagreements(
     comparisons: Sequence[Comparison], people: Mapping[str, Labels], annotations: Sequence[Annotation]
-) -> list[Disagreement]:
+) -> list[DisputedPair]:
     said = latest(annotations)
     found = []
     for comparison in comparisons:
@@ -200,7 +200,7 @@ def _disagreements(
         if differing:
             notes = {author: said[comparison.id, author].note for author in labels}
             notes = {author: note for author, note in notes.items() if note}
-            found.append(Disagreement(comparison.id, labels, notes, differing / len(couples)))
+            found.append(DisputedPair(comparison.id, labels, notes, differing / len(couples)))
     return sorted(found, key=lambda each: (-each.share, -len(each.labels)))
 
 

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from workbench.pairs.comparison import Comparison
 from workbench.pairs.content import Content, contents
+from workbench.pairs.problems import brief
 from workbench.runs.storage import first_fault
 from workbench.vlm.json_text import clean_text
 
@@ -57,9 +58,9 @@ class Annotation:
         if not self.pair_id:
             raise ValueError("pair_id is empty; name the comparison")
         if not self.author.strip() or len(self.author) > LONGEST_NAME:
-            raise ValueError(f"author {_brief(self.author)} must be a name of 1 to {LONGEST_NAME} characters")
+            raise ValueError(f"author {brief(self.author)} must be a name of 1 to {LONGEST_NAME} characters")
         if self.label is not None and not _LABEL.fullmatch(self.label):
-            raise ValueError(f"label {_brief(self.label)} must be a letter from a to z, tie, skip, or null")
+            raise ValueError(f"label {brief(self.label)} must be a letter from a to z, tie, skip, or null")
         if len(self.note) > LONGEST_NOTE:
             raise ValueError(
                 f"note has {len(self.note):,} characters; at most {LONGEST_NOTE:,} are kept with a pair: shorten it"
@@ -103,7 +104,7 @@ def read_annotation(record: Any) -> Annotation:
     if not isinstance(record, dict):
         raise ValueError(f"it is a JSON {type(record).__name__}, not an object")
     if record.get("schema") != SCHEMA:
-        raise ValueError(f"its schema is {_brief(str(record.get('schema')))}, not '{SCHEMA}'")
+        raise ValueError(f"its schema is {brief(str(record.get('schema')))}, not '{SCHEMA}'")
     try:
         return _ADAPTER.validate_python(record)
     except ValidationError as error:
@@ -142,7 +143,7 @@ def moment(time: str) -> datetime:
     except ValueError:
         instant = None
     if instant is None or instant.utcoffset() != timedelta(0) or len(time) < len("2026-11-21T10:00:00Z"):
-        raise ValueError(f"time {_brief(time)} must be UTC in ISO 8601, to the second: 2026-11-21T10:00:00Z")
+        raise ValueError(f"time {brief(time)} must be UTC in ISO 8601, to the second: 2026-11-21T10:00:00Z")
     return instant
 
 
@@ -156,7 +157,3 @@ def plain_name(author: str) -> str:
     """A name without its case, outer spaces and signs nobody sees: two people with one such name may be the same."""
     folded = unicodedata.normalize("NFKC", author).casefold()
     return "".join(char for char in folded if char.isprintable()).strip()
-
-
-def _brief(text: str) -> str:
-    return repr(text) if len(text) <= 60 else f"{text[:60]!r}..."

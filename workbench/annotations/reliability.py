@@ -21,7 +21,7 @@ EMPTY = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Disagreement:
+class ChanceCorrected:
     """The share of labels that meet another category, as observed and as chance would have it, both in [0, 1]."""
 
     observed: Floats
@@ -33,7 +33,7 @@ class Disagreement:
         return 1 - _divided(self.observed, self.expected)
 
 
-def krippendorff(coincidences: Floats) -> Disagreement:
+def krippendorff(coincidences: Floats) -> ChanceCorrected:
     """Disagreement whose `coefficient` is Krippendorff's alpha for nominal labels.
 
     Chance shuffles all labels: `D_o = sum_{c≠k} o_ck / n`, `D_e = sum_{c≠k} n_c n_k / (n (n - 1))` (Krippendorff
@@ -44,17 +44,17 @@ def krippendorff(coincidences: Floats) -> Disagreement:
     by_category = coincidences.sum(axis=-1)
     n = by_category.sum(axis=-1)
     different = n - np.trace(coincidences, axis1=-2, axis2=-1)
-    return Disagreement(_divided(different, n), _divided(n**2 - (by_category**2).sum(axis=-1), n * (n - 1)))
+    return ChanceCorrected(_divided(different, n), _divided(n**2 - (by_category**2).sum(axis=-1), n * (n - 1)))
 
 
-def cohen(crossed: Floats) -> Disagreement:
+def cohen(crossed: Floats) -> ChanceCorrected:
     """Disagreement of two raters whose `coefficient` is Cohen's kappa: chance shuffles each rater's own labels.
 
     - `crossed`: how often the first rater's category (row) met the second's (column).
     """
     n = crossed.sum(axis=(-2, -1))
     same = (crossed.sum(axis=-1) * crossed.sum(axis=-2)).sum(axis=-1)
-    return Disagreement(_divided(n - np.trace(crossed, axis1=-2, axis2=-1), n), 1 - _divided(same, n**2))
+    return ChanceCorrected(_divided(n - np.trace(crossed, axis1=-2, axis2=-1), n), 1 - _divided(same, n**2))
 
 
 def coincidence_tables(codes: NDArray[np.int64], categories: int) -> Floats:
@@ -97,7 +97,7 @@ def resampled_tables(tables: Floats, clusters: NDArray[np.int64], *, seed: int, 
     return np.asarray(np.einsum("ckg,dg->dck", totals, weights.astype(float)))
 
 
-def estimate(found: Disagreement, drawn: Disagreement, percent: Estimate) -> Estimate:
+def estimate(found: ChanceCorrected, drawn: ChanceCorrected, percent: Estimate) -> Estimate:
     """The coefficient with its 95% interval; no value where it is undefined.
 
     The interval is that of the percentiles of `drawn`. Where resampling cannot tell, as when all agree or one rater

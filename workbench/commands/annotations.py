@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workbench.commands.options import AllowOutside, Task, plain
+from workbench.commands.options import AllowOutside, Task
+from workbench.pairs.problems import printable
 
 if TYPE_CHECKING:
     from workbench.annotations.merge import Merged
@@ -117,4 +118,4 @@ def _merged_text(merged: "Merged") -> str:
 
 
 def _print_lines(text: str) -> None:
-    print("\n".join(plain(line) for line in text.split("\n")))
+    print("\n".join(printable(line) for line in text.split("\n")))

@@ -26,8 +26,8 @@ from workbench.commands.options import (
     Timeout,
     client_of,
     finish,
-    plain,
 )
+from workbench.pairs.problems import printable
 
 if TYPE_CHECKING:
     from workbench.induction.induce import RecipeSettings
@@ -123,7 +123,7 @@ def induce(
                     "ask only for errors again",
                     file=sys.stderr,
                 )
-            rubric = "\n".join(plain(line) for line in induced.rubric.render().splitlines())
+            rubric = "\n".join(printable(line) for line in induced.rubric.render().splitlines())
             print(f"{rubric}\n\n{induced.summary()}")
 
     finish(work())

@@ -89,8 +89,3 @@ def finish(work: Coroutine[Any, Any, None]) -> None:
     except KeyboardInterrupt:
         print("\ninterrupted: what was answered is kept, the same command goes on from there", file=sys.stderr)
         raise typer.Exit(130) from None
-
-
-def plain(text: str) -> str:
-    """Text from a file or a model without control characters, which a terminal would obey."""
-    return "".join(char if char.isprintable() else " " for char in text)

@@ -25,8 +25,8 @@ from workbench.commands.options import (
     Timeout,
     client_of,
     finish,
-    plain,
 )
+from workbench.pairs.problems import printable
 
 if TYPE_CHECKING:
     from workbench.induction.weigh import Weighed
@@ -48,7 +48,7 @@ def lint(
     loaded = load_rubric(rubric, task=task)
     found = find_faults(loaded)
     for finding in found:
-        print(plain(f"{finding.criterion or loaded.name}: {finding.kind}: {finding.message}"))
+        print(printable(f"{finding.criterion or loaded.name}: {finding.kind}: {finding.message}"))
     faulty = len({finding.criterion for finding in found if finding.criterion})
     print(f"{rubric}: {len(found)} findings, {faulty} of {len(loaded.enabled_criteria())} criteria have one")
     if strict and found:
@@ -66,7 +66,7 @@ def rubrics_diff(
 
     found = diff(load_rubric(before, task=task), load_rubric(after, task=task))
     for line in found.text().splitlines():
-        print(plain(line))
+        print(printable(line))
 
 
 def weigh(
@@ -160,7 +160,7 @@ def _rows(weighed: "Weighed", criterion: "Criterion") -> Iterator[str]:
         value, interval = f"{worth.value * 100:+.1f}", "[{:+.1f}, {:+.1f}]".format(*(x * 100 for x in worth.ci95))
     weight = f"{selection.weights[name]:g}" if name in selection.weights else "off"
     chosen = f"{selection.stability[name]:.0%}" if name in selection.stability else ""
-    text = plain(f"{name}: {criterion.text}") + (f" (off: {why})" if (why := weighed.dropped.get(name)) else "")
+    text = printable(f"{name}: {criterion.text}") + (f" (off: {why})" if (why := weighed.dropped.get(name)) else "")
     numbers = f"{weight:>6}{value:>8}  {interval:<16}{chosen:>7}{weighed.agreement[name]:>+8.2f}  "
     first, *more = textwrap.wrap(text, MOST_WIDE - len(numbers))
     yield numbers + first

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from workbench.commands.options import plain
+from workbench.pairs.problems import printable
 
 LARGE = 30 * 2**20
 """Bytes of a page beyond which mail and reviewers' patience end."""
@@ -29,7 +29,7 @@ def share(
         run, out=out, against=against, pairs=pairs, question=question, bundle=bundle, check=check, allow=allow or ()
     )
     for note in shared.notes:
-        print(f"WARNING: {plain(note)}", file=sys.stderr)
+        print(f"WARNING: {printable(note)}", file=sys.stderr)
     if shared.missing_pictures:
         print(f"WARNING: {shared.missing_pictures:,} pictures could not be read; the page says which", file=sys.stderr)
     parts = ", ".join(f"{name} {_megabytes(size)}" for name, size in shared.sizes.items() if size > 10_000)

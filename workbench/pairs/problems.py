@@ -16,7 +16,7 @@ def brief(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Text from a dataset without control characters, which a terminal would obey."""
+    """Text from a file or a model without control characters, which a terminal would obey."""
     return "".join(char if char.isprintable() else " " for char in text)
 
 

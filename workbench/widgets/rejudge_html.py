@@ -11,12 +11,12 @@ from workbench.evaluation.rejudging import State
 from workbench.foreign import foreign_html
 from workbench.html import FONT, html_table
 from workbench.widgets.pair_grid import pair_grid
-from workbench.widgets.rejudge_view import KINDS, Compared, changes, rows, worths_view
+from workbench.widgets.rejudge_view import KINDS, KnownComparisons, changes, rows, worths_view
 
 MOST_CARDS = 24
 
 
-def static_html(state: State, compared: Compared, most_calls: int) -> str:
+def static_html(state: State, compared: KnownComparisons, most_calls: int) -> str:
     """What the panel shows of `state`, fit for a page without script; images are previews, reasons are cut."""
     synthetic = bool(state.current and state.current.synthetic)
     found = rows(state)

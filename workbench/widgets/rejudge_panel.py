@@ -24,7 +24,7 @@ from workbench.widgets.kernel_widget import KernelWidget, asset
 from workbench.widgets.pair_grid import preview
 from workbench.widgets.pair_views import pair_view
 from workbench.widgets.rejudge_html import static_html
-from workbench.widgets.rejudge_view import AGAINST, Compared, side_of, state_view
+from workbench.widgets.rejudge_view import AGAINST, KnownComparisons, side_of, state_view
 
 _SIDE = 112
 _THUMBNAILS = 2048
@@ -67,7 +67,7 @@ class RejudgePanel(KernelWidget):
         super().__init__()
         self.most_calls = most_calls
         self._editor = editor
-        self._compared = Compared()
+        self._compared = KnownComparisons()
         self._open: Callable[[str], object] | None = None
         self._loop = LoopThread("rejudge")
         self._rejudging = Rejudging(

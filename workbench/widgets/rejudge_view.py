@@ -23,7 +23,7 @@ CHANGED = "changed"
 KINDS = (*FLIP_WORDS.values(), CHANGED)
 
 
-class Compared:
+class KnownComparisons:
     """Comparisons of judgements, each made once: they are asked for with every piece of news."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Compared:
         return found
 
 
-def state_view(state: State, compared: Compared, most_calls: int) -> dict[str, Any]:
+def state_view(state: State, compared: KnownComparisons, most_calls: int) -> dict[str, Any]:
     """Everything but images and reasons, which are asked for pair by pair."""
     current = state.current
     sides = {name: side_of(state, name) for name in AGAINST}
@@ -88,7 +88,7 @@ def _row(role: str, judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def changes(before: Judgement, after: Judgement | None, compared: Compared) -> dict[str, Any] | None:
+def changes(before: Judgement, after: Judgement | None, compared: KnownComparisons) -> dict[str, Any] | None:
     """The pairs that flipped, and what the numbers allow; None where no pair was judged both times."""
     found = compared.of(before, after) if after else None
     if found is None or after is None:
