@@ -10,6 +10,7 @@ from shared_runs import RUBRIC, ScriptedJudge, make_run, write_pairs
 from workbench.annotations.annotation import Annotation
 from workbench.annotations.log import AnnotationLog
 from workbench.annotations.merge import merge_files
+from workbench.figures.theme import follow_page
 from workbench.pairs.loading import load
 from workbench.rubrics.rubric import Criterion, Rubric, Theme
 from workbench.runs.folder import RunFolder
@@ -101,15 +102,14 @@ def plotly_output(**layout):
 
 def test_a_notebook_is_told_in_order_with_live_figures_that_follow_the_theme(here, reader, monkeypatch):
     monkeypatch.setenv("WORKBENCH_NOTEBOOK_RUN", str(here / "outputs/nb"))
+    layout = {"title": {"text": "A <b>plot</b>"}, "xaxis": {"showgrid": True}, "height": 300, "margin": {"t": 66}}
     folder = executed(
         here / "outputs/nb",
         [
             new_markdown_cell("# A study\n\n**Question.** Does *it* help?\n\n**You will** see. [the pair](#pair=p1)"),
             new_code_cell("x = 1\nx", outputs=[new_output("stream", text="three lines\n")]),
             new_markdown_cell("## First"),
-            new_code_cell(
-                "f()", outputs=[plotly_output(title={"text": "A <b>plot</b>"}, height=300, margin={"t": 66})]
-            ),
+            new_code_cell("f()", outputs=[plotly_output(**follow_page({"layout": layout})["layout"])]),
             new_markdown_cell("## Second"),
             new_code_cell("t()", outputs=[new_output("execute_result", data={"text/html": "<p>seven</p>"})]),
             new_code_cell(
@@ -132,11 +132,16 @@ def test_a_notebook_is_told_in_order_with_live_figures_that_follow_the_theme(her
     assert page.get_by_text("x = 1").is_visible()
     assert page.locator("#viewer .wb-judge h4").all_inner_texts() == ["rubric-free", "sharp"]
     assert page.locator(".plot-box svg.main-svg").count() >= 1
-    tick = "() => getComputedStyle(document.querySelector('.plot-box .xtick text')).fill"
+    tick = "() => getComputedStyle(document.querySelector('.plot-box .xtick tspan')).fill"
     dark = page.evaluate(tick)
     page.emulate_media(color_scheme="light")
     changed = (page.wait_for_timeout(50) or page.evaluate(tick) != dark for _ in range(100))
     assert any(changed)
+    label = "(mark) => getComputedStyle(document.querySelector(`.plot-box .hovertext ${mark}`)).fill"
+    page.evaluate("Plotly.Fx.hover(document.querySelector('.plot-box'), [{ curveNumber: 0, pointNumber: 0 }])")
+    page.locator(".plot-box .hovertext").wait_for()
+    assert page.evaluate(label, "path") == "rgb(246, 246, 244)"
+    assert page.evaluate(label, ".nums") == "rgb(27, 27, 27)"
     assert page.evaluate("document.scripts.length") > 0
     assert (folder / "report.html").read_text().count("Plotly, Inc.") == 1
     assert reader.errors == []

@@ -49,19 +49,6 @@ LAYOUT: Mapping[str, Any] = {
 }
 
 
-def theme(dark: bool) -> dict[str, Any]:
-    """What a page that knows its scheme hands to `Plotly.relayout(figure, ...)`."""
-    text, paper = ("#ececec", "#262626") if dark else ("#1b1b1b", "#ffffff")
-    return {
-        "font.color": text,
-        "xaxis.gridcolor": _GRID,
-        "yaxis.gridcolor": _GRID,
-        "hoverlabel.bgcolor": paper,
-        "hoverlabel.bordercolor": GREY,
-        "hoverlabel.font.color": text,
-    }
-
-
 def follow_page(figure: Mapping[str, Any]) -> dict[str, Any]:
     """A figure's JSON with all text on it, but for what appears on hover, in the colour of the page's text."""
     layout = dict(figure.get("layout", {}))

@@ -11,7 +11,6 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from workbench.figures.theme import theme
 from workbench.foreign import foreign_html
 from workbench.pairs.comparison import Comparison
 from workbench.pairs.sources import ImageError, is_url, read_bytes
@@ -63,7 +62,6 @@ def make_page(subject: Subject, narrative: Narrative, viewer: Mapping[str, Any],
     """Put a page together; `viewer` is `viewer_data`, and what is not there is left out of the page."""
     figures = [dict(block.figure) for block in narrative.blocks if block.figure]
     scripts = [_page_script(), *([_plotly(), _figure_script()] if figures else [])]
-    data = {"figures": figures, "themes": {"light": theme(False), "dark": theme(True)}}
     pictures = list(_pictures(previews)) if viewer else []
     sections = {
         "results": _section("results", "Results", results_html(subject)),
@@ -83,7 +81,7 @@ def make_page(subject: Subject, narrative: Narrative, viewer: Mapping[str, Any],
         "contents": _contents([*(name for name, html in sections.items() if html), "card"]),
         **sections,
         "made": f"Written by workbench share on {now()[:10]}. It opens without network, and sends nothing.",
-        "data": _json("page-data", data) + (_json("page-pairs", viewer) if viewer else ""),
+        "data": _json("page-figures", figures) + (_json("page-pairs", viewer) if viewer else ""),
         "first_pictures": "".join(pictures[:FIRST_PICTURES]),
         "pictures": "".join(pictures[FIRST_PICTURES:]),
         "script": _script(scripts[0]),
