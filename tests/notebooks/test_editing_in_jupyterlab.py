@@ -125,7 +125,7 @@ def test_one_sitting_from_looking_to_sharing(lab_page, project, photograph):
     # A flip opens in the viewer.
     flipped = panel.locator(".wb-flip").first.get_attribute("data-pair")
     panel.locator(".wb-flip").first.get_by_role("button", name="open").click()
-    expect(viewer.get_by_text(flipped)).to_be_visible()
+    expect(viewer.get_by_text(flipped)).to_be_in_viewport()
 
     # Undo asks nothing again.
     editor.focus()

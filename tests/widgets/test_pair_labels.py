@@ -36,6 +36,36 @@ def test_labels_and_notes_by_key_are_on_disk_at_once(browser_page, tmp_path):
     assert AnnotationLog(tmp_path / "labels.jsonl").latest()["p0", "ada"].label is None
 
 
+def test_a_filter_chosen_by_typing_its_name_labels_nothing(browser_page, tmp_path):
+    page = opened(browser_page, judged(tmp_path))
+    press(page, "a")
+    wait_for(page, "saved a")
+    press(page, "F")
+    page.keyboard.type("not yet labelled by me, but us")  # n, t, a, b, u and s are keys of the viewer
+    page.select_option("select >> nth=0", "unlabelled")
+    press(page, "Escape", "End")
+    settled(page)
+    assert labels(tmp_path / "labels.jsonl") == [("p0", "ada", "a", "")]
+    assert position(page).startswith("5 of 5"), "unlabelled pairs, and the keys are the viewer's again"
+
+
+def test_keys_go_on_after_a_click_on_what_is_drawn_anew(browser_page, tmp_path):
+    page = opened(browser_page, judged(tmp_path))
+    page.click(".wb-labels button:text-is('b')")
+    wait_for(page, "saved b")
+    page.click(".wb-cell >> nth=2")
+    settled(page)
+    press(page, "a")
+    wait_for(page, "saved a")
+    page.click(".wb-labels button:text-is('tie')")
+    wait_for(page, "saved tie")
+    press(page, "ArrowRight")
+    settled(page)
+    assert position(page).startswith("4 of 6")
+    written = [(pair, label) for pair, _, label, _ in labels(tmp_path / "labels.jsonl")]
+    assert written == [("p0", "b"), ("p2", "a"), ("p2", "tie")]
+
+
 def test_moving_on_labels_one_pair_a_key_press(browser_page, tmp_path):
     page = opened(browser_page, judged(tmp_path))
     page.select_option("select >> nth=0", "unlabelled")

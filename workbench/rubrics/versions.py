@@ -83,7 +83,7 @@ def save_version(rubric: Rubric, path: str | Path) -> Path:
     check_rubric_path(path)
     folder, (stem, _) = path.parent, _family(path)
     folder.mkdir(parents=True, exist_ok=True)
-    parent = _parent_file(rubric)
+    parent = parent_file(rubric)
     of_parent = _family(Path(parent)) if parent else ("", 0)
     number = max([*(v for v, _ in _files(path)), of_parent[1] if of_parent[0] == stem else 0]) + 1
     while True:
@@ -107,7 +107,7 @@ def list_versions(path: str | Path) -> tuple[Version, ...]:
 def ancestors(rubric: Rubric, folder: str | Path) -> tuple[Rubric, ...]:
     """The rubrics it was made from, the nearest first, as far as their files are in `folder` and unchanged."""
     chain: list[Rubric] = []
-    while (file := _parent_file(rubric)) and len(chain) < _MOST_ANCESTORS:
+    while (file := parent_file(rubric)) and len(chain) < _MOST_ANCESTORS:
         try:
             parent = load_rubric(Path(folder) / file)
         except RubricError:
@@ -127,7 +127,7 @@ def file_hash(path: str | Path) -> str | None:
         return None
 
 
-def _parent_file(rubric: Rubric) -> str:
+def parent_file(rubric: Rubric) -> str:
     """The parent's file name. Provenance is somebody's text: only a name within the folder is taken from it."""
     parent = rubric.provenance.get("parent")
     file = parent.get("file") if isinstance(parent, Mapping) else None

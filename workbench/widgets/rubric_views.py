@@ -11,7 +11,7 @@ from workbench.rubrics.edits import levels_text
 from workbench.rubrics.lint import Finding, lint
 from workbench.rubrics.rubric import Criterion, Rubric, free_text
 from workbench.rubrics.session import Snapshot
-from workbench.rubrics.versions import Version, edits_of
+from workbench.rubrics.versions import Version, edits_of, parent_file
 
 LONGEST_NAME = 300
 _CODE = re.compile(r"⟨U\+([0-9A-F]{4,6})⟩")
@@ -30,6 +30,7 @@ def rubric_view(now: Snapshot) -> dict[str, Any]:
         "task": rubric.task,
         "hash": rubric.hash[:12],
         "file": displayable(now.path.name, LONGEST_NAME) if now.path else "",
+        "parent": displayable(parent_file(rubric), LONGEST_NAME),
         "unsaved": now.unsaved,
         "edits": len(edits_of(rubric)) if now.unsaved else 0,
         "author": displayable(now.author, 80),

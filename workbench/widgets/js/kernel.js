@@ -29,7 +29,11 @@ function kernelOf(model) {
           reject(new Error("the kernel does not answer: is it busy, or gone?"));
         }, wait);
         waiting.set(id, { resolve, reject, timer });
-        model.send({ id, ask: question, content });
+        try {
+          model.send({ id, ask: question, content });
+        } catch {
+          reject(new Error("the kernel was restarted or is gone: run the notebook's cells again"));
+        }
       });
     },
     listen(event, listener) {

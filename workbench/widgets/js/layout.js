@@ -17,7 +17,13 @@ function viewerLayout(root, about, act) {
     node.setAttribute("aria-pressed", "false");
     return node;
   };
-  const select = (label, name) => element("select", { "aria-label": label, title: label, on: { change: () => (act(name), root.focus()) } });
+  // Who chooses with the mouse wants the keys back; who types the name of a choice is still typing.
+  const select = (label, name) => {
+    let pointed = false;
+    const keydown = ({ key }) => ((pointed = false), key === "Enter" && root.focus());
+    const change = () => (act(name), pointed && root.focus());
+    return element("select", { "aria-label": label, title: label, on: { pointerdown: () => (pointed = true), keydown, change } });
+  };
   const controls = {
     filter: select("filter (F)", "filter"),
     judge: select("judge (J)", "filter"),
@@ -106,6 +112,7 @@ function viewerLayout(root, about, act) {
     },
     showLabels(count, mine) {
       if (!about.writable) return;
+      if (parts.labels.contains(document.activeElement)) root.focus({ preventScroll: true }); // its button goes
       const choices = [...Array.from({ length: count }, (_, index) => [letter(index), letter(index)]), ["tie", "t"], ["skip", "s"]];
       parts.labels.replaceChildren(...choices.map(([value, key]) => {
         const node = button(value, "label", key, value);

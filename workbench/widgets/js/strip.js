@@ -16,14 +16,17 @@ function thumbnailStrip(host, open, describe) {
   function draw() {
     const first = Math.max(0, Math.floor(node.scrollLeft / STRIP_STEP) - 2);
     const last = Math.min(rows.length, first + Math.ceil((node.clientWidth || 1200) / STRIP_STEP) + 5);
-    for (const [position, cell] of cells) {
-      if (position >= first && position < last) continue;
-      cell.remove();
-      cells.delete(position);
-    }
+    for (const position of cells.keys()) if (position < first || position >= last) drop(position);
     for (let position = first; position < last; position += 1) if (!cells.has(position)) addCell(position);
     wanted = [...cells.values()].flatMap((cell) => [...cell.querySelectorAll("img")]).filter((image) => !image.src);
     next();
+  }
+
+  function drop(position) {
+    const cell = cells.get(position);
+    if (cell === document.activeElement) node.closest(".wb").focus({ preventScroll: true });
+    cell.remove();
+    cells.delete(position);
   }
 
   function addCell(position) {
@@ -81,8 +84,7 @@ function thumbnailStrip(host, open, describe) {
   }
 
   const redraw = () => {
-    cells.forEach((cell) => cell.remove());
-    cells.clear();
+    [...cells.keys()].forEach(drop);
     draw();
   };
   node.addEventListener("scroll", () => requestAnimationFrame(draw), { passive: true });

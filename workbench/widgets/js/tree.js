@@ -212,7 +212,7 @@ function themeSection(host) {
     element(
       "span",
       { class: "wb-tools wb-right" },
-      iconButton("＋", "Add a criterion to the theme (n)", () => addBelow()),
+      iconButton("+", "Add a criterion to the theme (n)", () => addBelow()),
       iconButton("↑", "Move the theme up (Alt+↑)", () => shift(-1)),
       iconButton("↓", "Move the theme down (Alt+↓)", () => shift(1)),
       iconButton("✕", "Remove the theme and its criteria (Delete)", () => remove()),

@@ -41,11 +41,10 @@ function versionsPanel(ask, close) {
     await compare();
   }
 
-  // What the current edits began from, or the version before the one shown.
+  // What the current edits began from, or the version that the one shown was made from.
   function older(files) {
-    const at = files.indexOf(current?.file);
-    if (at < 0) return files.at(-1) ?? NOW;
-    return current.unsaved || at === 0 ? files[at] : files[at - 1];
+    if (current?.unsaved && files.includes(current.file)) return current.file;
+    return files.includes(current?.parent) ? current.parent : (files.at(-1) ?? NOW);
   }
 
   async function compare(event) {

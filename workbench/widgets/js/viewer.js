@@ -296,7 +296,12 @@ function mountViewer(root, host) {
       strip.redraw();
       if (view?.id === news.id && !saving) host.pair(news.id).then((fresh) => view?.id === fresh.id && ((view = fresh), reveal()));
     },
-    open: (id) => ready.then(() => open(id)),
+    async open(id) {
+      await ready;
+      await open(id);
+      root.scrollIntoView({ block: "start" });
+      root.focus({ preventScroll: true });
+    },
     changed: (id) => load(id).catch((error) => layout.problem(error.message)),
     late: reload,
   });
