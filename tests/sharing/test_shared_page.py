@@ -207,7 +207,7 @@ def test_without_javascript_card_narrative_and_some_pairs_are_there(here, reader
         "rubric-free on data-pairs",
         "What was run",
         "The judge agrees with people on",
-        "The first 6 of them",
+        "6 of them, those that flipped first",
     ):
         assert words in text
     assert page.locator("noscript img").count() == 12

@@ -18,7 +18,7 @@ from workbench.runs.manifest import now
 from workbench.sharing.card import card_html, facts, results_html, rubrics_html
 from workbench.sharing.markup import plain_text
 from workbench.sharing.narrative import Block, Narrative
-from workbench.sharing.previews import Previews, pictures_of
+from workbench.sharing.previews import SIDE, Previews, pictures_of
 from workbench.sharing.secrets import Text, texts_of
 from workbench.sharing.subject import Subject
 from workbench.widgets.kernel_widget import asset
@@ -64,7 +64,7 @@ def make_page(subject: Subject, narrative: Narrative, viewer: Mapping[str, Any],
     scripts = [_page_script(), *([_plotly(), _figure_script()] if figures else [])]
     pictures = list(_pictures(previews)) if viewer else []
     sections = {
-        "results": _section("results", "Results", results_html(subject)),
+        "results": _results(subject),
         "rubric": _section("rubric", _RUBRIC[len(subject.rubrics) > 1], rubrics_html(subject)),
         "narrative": _section("narrative", "The notebook" if subject.notebook else "", _narrative(narrative)),
         "pairs": _pairs(subject) if viewer else "",
@@ -123,6 +123,11 @@ def _section(name: str, heading: str, html: str) -> str:
     return f'<section id="{name}">{title}{html}</section>' if html else ""
 
 
+def _results(subject: Subject) -> str:
+    html = results_html(subject)
+    return _section("results", "Results", html + _file("words.html") if html else "")
+
+
 def _badges(subject: Subject) -> str:
     badges = [f'<span class="badge">evidence: {escape(subject.evidence)}</span>']
     if subject.synthetic:
@@ -155,21 +160,24 @@ def _plot(block: Block, number: int) -> str:
 
 def _pairs(subject: Subject) -> str:
     comparisons = subject.dataset.comparisons
-    few = [each for each in comparisons[: 4 * STATIC_PAIRS] if _readable(each)][:STATIC_PAIRS]
+    flips = {flip.pair_id: flip.word for flip in subject.comparison.flips} if subject.comparison else {}
+    telling = sorted(comparisons, key=lambda each: each.id not in flips)
+    few = [each for each in telling[: 4 * STATIC_PAIRS] if _readable(each)][:STATIC_PAIRS]
     judges: dict[str, dict[str, list[Any]]] = {each.name: {} for each in subject.judged}
     wanted = {each.id for each in few}
     for judged in subject.judged:
         for record in judged.records:
             if record.pair_id in wanted:
                 judges[judged.name].setdefault(record.pair_id, []).append(record)
-    grid = pair_grid(few, judges) if few else ""
+    grid = pair_grid(few, judges, notes=flips) if few else ""
     return (
         f'<section id="pairs"><h2>The pairs</h2><p>{len(comparisons):,} pairs. <span class="scripted">Labels and notes '
         "you write here stay in this browser until you export them; a link ending in "
-        "<code>#pair=ID</code> opens one pair.</span></p>"
+        f"<code>#pair=ID</code> opens one pair.</span> Pictures are previews of at most {SIDE} pixels a side: fine "
+        "detail and differences are only roughly those of the originals.</p>"
         '<div id="comments" class="wb"></div><div id="viewer"></div><p id="link" class="faint"></p>'
-        f"<noscript><p>The first {len(few)} of them; the others need JavaScript, which is switched off.</p>{grid}"
-        "</noscript></section>"
+        f"<noscript><p>{len(few)} of them, those that flipped first; the others need JavaScript, which is switched off."
+        f"</p>{grid}</noscript></section>"
     )
 
 

@@ -40,6 +40,7 @@ def viewer_data(subject: Subject, previews: Previews) -> dict[str, Any]:
             "judges": list(names.values()),
             "baseline": baseline,
             "synthetic": subject.synthetic,
+            "previews": True,
             "run": subject.path.resolve().name,
             "dataset": _dataset_hash(subject),
             "rubric": subject.rubric.hash if subject.rubric else None,

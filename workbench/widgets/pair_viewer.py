@@ -10,7 +10,7 @@ from workbench.annotations.log import AnnotationLog
 from workbench.evaluation.record import VerdictRecord
 from workbench.foreign import displayable
 from workbench.html import FONT
-from workbench.pairs.comparison import Comparison
+from workbench.pairs.comparison import Comparison, letter
 from workbench.vlm.cache import Cache, Entry, default_path
 from workbench.vlm.errors import StorageFailed
 from workbench.vlm.exchange import exchange_of
@@ -189,7 +189,7 @@ class PairViewer(KernelWidget):
         pair = self._pair(pair_id)
         if self._log is None:
             raise ValueError(self._problem)
-        allowed = [chr(ord("a") + index) for index in range(len(pair.images))]
+        allowed = [letter(index) for index in range(len(pair.images))]
         if change.get("label") not in (*allowed, "tie", "skip", None):
             raise ValueError(f"label is {change['label']!r}, must be one of {', '.join(allowed)}, tie, skip")
         with self._saying:

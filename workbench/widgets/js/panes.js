@@ -2,7 +2,7 @@
 // of an image, so images of different sizes stay together.
 const MOST_ENLARGED = 32; // screen pixels of one image pixel
 
-function imagePanes(root, onZoom) {
+function imagePanes(root, onZoom, previews) {
   const grid = element("div", { class: "wb-panes" });
   const panes = new Map(); // by slot: a candidate's index, "source" or "difference"
   let zoom = 1; // 1 shows whole images
@@ -99,7 +99,7 @@ function imagePanes(root, onZoom) {
     if (stale()) return;
     if (why) return pane.frame.replaceChildren(element("p", { class: "wb-missing" }, "no image: ", foreign(why)));
     pane.url = url;
-    pane.size.textContent = `${image.naturalWidth}×${image.naturalHeight}`;
+    pane.size.textContent = `${image.naturalWidth}×${image.naturalHeight}${previews ? " preview" : ""}`;
     setPicture(pane, image, image.naturalWidth, image.naturalHeight);
   }
 

@@ -3,7 +3,7 @@
 // panes.js, strip.js, verdicts.js, filters.js and layout.js, which stand before it in one module. What it shows comes
 // from the host:
 //
-//   about        { judges: [name], author, writable, problem, baseline, synthetic, start }; `problem` says why it is not
+//   about        { judges: [name], author, writable, problem, baseline, synthetic, start, previews }; `problem` says why it is not
 //                writable, `start` an id to begin with or null; that pair is shown before the index is asked for
 //   index()      -> [row]   (`index_row` of pair_views.py)
 //   pair(id)     -> view    (`pair_view`)
@@ -39,7 +39,7 @@ function mountViewer(root, host) {
 
   const layout = viewerLayout(root, about, act);
   const { controls, parts } = layout;
-  const panes = imagePanes(root, (scale) => layout.zoomed(scale));
+  const panes = imagePanes(root, (scale) => layout.zoomed(scale), about.previews);
   const strip = thumbnailStrip(host, (position) => show(position), describe);
   parts.panes.append(panes.node);
   parts.strip.append(strip.node);
