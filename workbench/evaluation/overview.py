@@ -75,7 +75,6 @@ class EvaluatedRun:
             "position bias": self.position_bias.points(),
             "consistent": self.results.consistency.percent(),
             "invalid, error": f"{outcomes.get('invalid', 0)}, {outcomes.get('error', 0)}",
-            "model": self.manifest.judge.get("model", ""),
         }
 
 
