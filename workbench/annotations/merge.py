@@ -154,6 +154,8 @@ def _read_file(file: Path, *, held: bool) -> tuple[list[Annotation], list[str]]:
     try:
         page = json.loads(file.read_bytes())
     except (ValueError, RecursionError):
+        if file.suffix.lower() in (".html", ".htm"):
+            return [], [f"{file}: is a page: open it, export the comments there, and merge the exported file"]
         return read_lines(file, held=held)
     if not isinstance(page, dict) or page.get("schema") != EXPORT_SCHEMA:
         return read_lines(file, held=held)

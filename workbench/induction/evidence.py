@@ -71,7 +71,7 @@ class Evidence:
             f"{low * 100:+.1f} to {high * 100:+.1f}), on {self.gain.n} seed pairs judged by rubrics of other prompts",
             "so few pairs cannot show any gain"
             if least is None
-            else f"so many pairs could have shown a gain of {least * 100:.1f}",
+            else f"a true gain of {least * 100:.1f} would have been found 4 times out of 5",
         ]
         if self.changed is not None and self.changed < IGNORES:
             same = f"{1 - self.changed:.0%} of the verdicts are the same with and without it"

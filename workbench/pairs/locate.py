@@ -61,7 +61,8 @@ class Locator:
             return path
         if not os.path.exists(path):
             raise ImageError(
-                f"image {source} is in neither {' nor '.join(self.folders)}", "add it, or correct the path"
+                f"image {source} is not in {' nor in '.join(dict.fromkeys(self.folders))}",
+                "add it, or correct the path",
             )
         try:
             check(read_bytes(path))

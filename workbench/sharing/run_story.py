@@ -102,7 +102,7 @@ def _in_words(results: Results) -> str:
     if results.n_missing:
         words.append(f"{results.n_missing:,} of {results.n_pairs:,} pairs are not yet judged in both orders.")
     if results.n_unlabelled:
-        words.append(f"{results.n_unlabelled:,} pairs carry no label and are in no accuracy.")
+        words.append(f"Pairs without a label, which are in no accuracy: {results.n_unlabelled:,}.")
     return f"<p>{' '.join(words)}</p>"
 
 

@@ -60,9 +60,10 @@ _LOOPBACK = re.compile(r"(?:.*\.)?localhost|127(?:\.\d+){3}|0\.0\.0\.0|::1?|\[::
 _REMEDIES: Mapping[Kind, str] = {
     "secret": "take it out where it came from and run that again; if it was real, replace the key. "
     "A variable that holds no secret can be unset for this command (env -u NAME workbench share ...)",
-    "home path": "use paths relative to the project, or accept it with --allow",
+    "home path": "write paths relative to the project, take it out of a note or an output, or accept it with --allow",
     "host name": "take it out, or accept it with --allow",
-    "picture metadata": "strip it (exiftool -all= FILE), leave out --bundle, or accept it with --allow",
+    "picture metadata": "it may tell where a picture was taken: strip it (for example exiftool -all= FILE), leave out "
+    "--bundle, or accept it with --allow",
 }  # fmt: skip
 
 
@@ -101,7 +102,8 @@ class NotShared(ValueError):
         self.findings = findings
 
     def __str__(self) -> str:
-        lines = [f"not written: {len(self.findings)} findings in what would be shared"]
+        count = len(self.findings)
+        lines = [f"not written: {count} finding{'s' * (count > 1)} in what would be shared"]
         for kind, remedy in _REMEDIES.items():
             own = [each for each in self.findings if each.kind == kind]
             lines += [f"  {each}" for each in own[:MOST_LISTED]]
