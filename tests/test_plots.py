@@ -272,3 +272,11 @@ def test_no_points_are_still_a_figure():
 
 def figure_text(figure):
     return Alternative.of(figure.to_dict()).to_text()
+
+
+def test_names_of_several_lines_get_room():
+    worth = Estimate(0.1, (0.0, 0.2), 9)
+    long = {f"c{i}: the size of each element matches what was ordered, as far as one can see": worth for i in range(9)}
+    short = {f"c{i}": worth for i in range(9)}
+    heights = [difference_figure(rows, "Worth", "accuracy", synthetic=True).layout.height for rows in (long, short)]
+    assert heights[0] - heights[1] >= 9 * 14

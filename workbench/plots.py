@@ -70,7 +70,7 @@ def difference_figure(differences: Mapping[str, Interval], title: str, axis: str
     figure.add_vline(x=0, line=REFERENCE)
     rows = [_row((name,), each) for name, each in differences.items()]
     alternative = Alternative(_said(title, synthetic), ("name",), axis, rows, "{:+.1%}", reference=0.0)
-    return _finished(figure, title, alternative, synthetic, plot=46 * len(rows))
+    return _finished(figure, title, alternative, synthetic, plot=_room(figure, 46))
 
 
 def strata_figure(strata: Mapping[str, Interval], title: str, *, synthetic: bool) -> go.Figure:
@@ -80,7 +80,7 @@ def strata_figure(strata: Mapping[str, Interval], title: str, *, synthetic: bool
     figure.add_vline(x=0.5, line=REFERENCE)
     rows = [_row((name,), each) for name, each in strata.items()]
     alternative = Alternative(_said(title, synthetic), ("pairs",), _AGREEMENT, rows, reference=0.5)
-    return _finished(figure, title, alternative, synthetic, plot=36 * len(rows))
+    return _finished(figure, title, alternative, synthetic, plot=_room(figure, 36))
 
 
 def spread_figure(groups: Mapping[str, Sequence[float]], title: str, axis: str, *, synthetic: bool) -> go.Figure:
@@ -139,7 +139,7 @@ def counts_figure(counts: Mapping[str, int], title: str, axis: str, *, synthetic
     figure.update_xaxes(title=wrapped(axis, _TITLE), tickformat=",d", rangemode="tozero")
     rows = [Row((name,), float(count)) for name, count in counts.items()]
     alternative = Alternative(_said(title, synthetic), ("name",), axis, rows, "{:,.0f}")
-    return _finished(figure, title, alternative, synthetic, plot=36 * len(rows))
+    return _finished(figure, title, alternative, synthetic, plot=_room(figure, 36))
 
 
 def tradeoff_figure(
@@ -190,6 +190,13 @@ def _rows_figure(points: Mapping[str, Interval], number: str) -> go.Figure:
     labels = [wrapped(name, _LABEL) for name in points]
     figure.update_yaxes(tickvals=heights, ticktext=labels, range=[-0.6, len(points) - 0.4])
     return figure
+
+
+def _room(figure: go.Figure, least: int) -> int:
+    """Pixels for the rows, `least` each, more where a name takes several lines."""
+    labels = figure.layout.yaxis.ticktext
+    lines = max((label.count("<br>") + 1 for label in labels), default=1)
+    return len(labels) * max(least, 20 * lines)
 
 
 def _points(name: str, points: Sequence[Interval], rows: Sequence[float], index: int, number: str) -> go.Scatter:
