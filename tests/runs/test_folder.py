@@ -170,6 +170,13 @@ def test_a_notebooks_run_knows_the_runs_its_kernel_made(path, monkeypatch):
     assert runs_made(notebook) == [path.with_name("evaluate-2")]
 
 
+def test_a_notebooks_run_that_is_gone_stops_no_other(path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_NOTEBOOK_RUN", str(path.parent / "gone"))
+    with RunFolder.open(path, {"seed": 0}, kind="evaluate"):
+        pass
+    assert not (path.parent / "gone").exists()
+
+
 def test_runs_outside_a_notebook_are_listed_nowhere(path):
     start(path).finish()
     assert runs_made(path) == []

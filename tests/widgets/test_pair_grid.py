@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from workbench.evaluation.record import VerdictRecord
 from workbench.foreign import displayable
@@ -187,3 +187,15 @@ def test_pictures_come_from_the_page_itself():
     assert len(sources) == 5
     assert all(source.startswith("data:image/webp;base64,") for source in sources)
     assert "http" not in html
+
+
+def test_a_preview_carries_nothing_but_its_pixels():
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x010E] = "taken at home"
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 20), "red").save(buffer, "JPEG", icc_profile=profile, exif=exif)
+    for side, size in ((30, (30, 15)), (160, (40, 20))):
+        shown = Image.open(io.BytesIO(base64.b64decode(preview(buffer.getvalue(), side).partition(",")[2])))
+        assert shown.size == size
+        assert not {"icc_profile", "exif"} & set(shown.info)

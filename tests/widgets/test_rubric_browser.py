@@ -163,6 +163,8 @@ def test_an_edit_of_what_is_gone_is_refused_and_the_tab_shows_what_there_is(brow
     press(page, "x")
     reaches(page, "c2 is gone: it was removed elsewhere")
     page.wait_for_function("!document.querySelector('[data-key=c2]')")
+    assert "c2" not in shown(page)
+    assert "c2" not in [criterion.id for criterion in editor.rubric.enabled_criteria()]
 
 
 def test_a_changed_file_is_offered_and_nothing_is_lost(browser_page, editor, file):

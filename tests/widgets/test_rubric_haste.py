@@ -113,3 +113,4 @@ def test_a_message_that_quotes_text_no_message_can_carry_still_arrives(browser_p
     editor.answer_enable = refuse
     page.locator('[data-key="c1"]').press("x")
     reaches(page, "not ?⟨U+202E⟩ so")
+    assert page.locator(".wb-status.wb-bad").inner_text() == "not ?⟨U+202E⟩ so"

@@ -303,4 +303,5 @@ def test_levels_applied_as_they_were_shown_are_no_edit():
 def test_half_a_sign_typed_into_a_text_leaves_answers_that_can_be_sent():
     editor = RubricEditor(rubric(), author="anna")
     answer = editor.answer_text("c1", 0, "\ud800 Four.")
-    json.dumps([answer, state(editor), editor.answer_origin("c1")], ensure_ascii=False).encode()
+    sent = json.dumps([answer, state(editor), editor.answer_origin("c1")], ensure_ascii=False).encode()
+    assert "? Four." in sent.decode()

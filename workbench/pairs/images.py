@@ -125,6 +125,19 @@ def decode(data: bytes) -> Image.Image:
     return rgb if orientation == 1 else rgb.transpose(_UPRIGHT[orientation])
 
 
+def encode_preview(data: bytes, side: int, quality: int) -> bytes:
+    """A WebP of at most `side` pixels a side: its pixels and nothing else. Raises `ImageError`.
+
+    - `quality`: of WebP, from 0 to 100.
+    """
+    image = decode(data)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    # Made anew, as Pillow would write the original's colour profile along.
+    Image.frombytes("RGB", image.size, image.tobytes()).save(buffer, "WEBP", quality=quality)
+    return buffer.getvalue()
+
+
 def plan(data: bytes, max_side: int) -> Plan:
     """What `prepare` would do, from the header alone, so that a cache can be asked before anything is decoded."""
     info = inspect(data)

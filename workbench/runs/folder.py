@@ -148,6 +148,8 @@ def _tell_notebook(path: Path) -> None:
     if not (told := os.environ.get(NOTEBOOK_RUN)):
         return
     notebook_run = Path(told).resolve()
+    if not notebook_run.is_dir():  # the variable outlived its notebook's run
+        return
     relative = os.path.relpath(path.resolve(), notebook_run)
     if relative != "." and path.resolve() not in [made.resolve() for made in runs_made(notebook_run)]:
         with LineLog(notebook_run / MADE_RUNS) as log:

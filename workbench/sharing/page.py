@@ -63,9 +63,10 @@ def make_page(subject: Subject, narrative: Narrative, viewer: Mapping[str, Any],
     figures = [dict(block.figure) for block in narrative.blocks if block.figure]
     scripts = [_page_script(), *([_plotly(), _figure_script()] if figures else [])]
     pictures = list(_pictures(previews)) if viewer else []
+    results, rubrics = results_html(subject), rubrics_html(subject)
     sections = {
-        "results": _results(subject),
-        "rubric": _section("rubric", _RUBRIC[len(subject.rubrics) > 1], rubrics_html(subject)),
+        "results": _section("results", "Results", results + _file("words.html") if results else ""),
+        "rubric": _section("rubric", _RUBRIC[len(subject.rubrics) > 1], rubrics),
         "narrative": _section("narrative", "The notebook" if subject.notebook else "", _narrative(narrative)),
         "pairs": _pairs(subject) if viewer else "",
     }
@@ -93,7 +94,8 @@ def make_page(subject: Subject, narrative: Narrative, viewer: Mapping[str, Any],
         "pairs and verdicts": len(parts["data"].encode()) - len(json.dumps(figures)),
         "narrative": len(parts["narrative"].encode()),
     }
-    return Page(parts, sizes, list(_texts(subject, narrative, viewer)))
+    texts = [Text("results", plain_text(results)), Text("rubric", plain_text(rubrics))]
+    return Page(parts, sizes, [*texts, *_texts(subject, narrative, viewer)])
 
 
 def _texts(subject: Subject, narrative: Narrative, viewer: Mapping[str, Any]) -> Iterator[Text]:
@@ -101,8 +103,6 @@ def _texts(subject: Subject, narrative: Narrative, viewer: Mapping[str, Any]) ->
     yield Text("question", narrative.question)
     yield from (Text(f"card, {name}", text) for name, text in facts(subject))
     yield from (Text("note", note) for note in _notes(subject))
-    yield Text("results", plain_text(results_html(subject)))
-    yield Text("rubric", plain_text(rubrics_html(subject)))
     for block in narrative.blocks:
         yield Text(block.place, f"{block.title}\n{plain_text(block.html)}\n{block.hidden}")
         if block.figure:
@@ -121,11 +121,6 @@ def _contents(there: Sequence[str]) -> str:
 def _section(name: str, heading: str, html: str) -> str:
     title = f"<h2>{heading}</h2>" if heading else ""
     return f'<section id="{name}">{title}{html}</section>' if html else ""
-
-
-def _results(subject: Subject) -> str:
-    html = results_html(subject)
-    return _section("results", "Results", html + _file("words.html") if html else "")
 
 
 def _badges(subject: Subject) -> str:

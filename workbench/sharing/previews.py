@@ -1,17 +1,14 @@
 """Small pictures for a shared page: each picture once, by the hash of its preview, without metadata."""
 
 import hashlib
-import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from PIL import Image
-
 from workbench.pairs.comparison import Comparison, ImageSource
-from workbench.pairs.images import decode
+from workbench.pairs.images import encode_preview
 from workbench.pairs.sources import ImageError, is_data_url, is_url, read_bytes
 from workbench.progress import Progress
 
@@ -61,15 +58,6 @@ def make_previews(comparisons: Iterable[Comparison], side: int = SIDE) -> Previe
 def pictures_of(comparison: Comparison) -> tuple[ImageSource, ...]:
     """The candidates, then the source of an edit."""
     return (*comparison.images, *([comparison.source_image] if comparison.source_image is not None else []))
-
-
-def encode_preview(data: bytes, side: int = SIDE, quality: int = QUALITIES[0]) -> bytes:
-    """A WebP of at most `side` pixels, its pixels and nothing else. Raises `ImageError`."""
-    image = decode(data)
-    image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    Image.frombytes("RGB", image.size, image.tobytes()).save(buffer, "WEBP", quality=quality)
-    return buffer.getvalue()
 
 
 def _fitting(sources: Sequence[ImageSource], side: int) -> int:

@@ -1,17 +1,14 @@
 """Pairs as plain HTML: prompt, images, the human label and what a judge said. Needs no kernel and no script."""
 
 import base64
-import io
 from collections.abc import Iterable, Mapping
 from html import escape
-
-from PIL import Image
 
 from workbench.evaluation.record import VerdictRecord
 from workbench.foreign import foreign_html
 from workbench.html import FONT
 from workbench.pairs.comparison import Comparison, ImageSource
-from workbench.pairs.images import decode
+from workbench.pairs.images import encode_preview
 from workbench.pairs.sources import ImageError, read_bytes
 
 _CARD = (
@@ -21,6 +18,7 @@ _CARD = (
 _PICTURE = "display:inline-block;vertical-align:top;margin:4px 6px 0 0;text-align:center;font-size:12px"
 _MISSING = "box-sizing:border-box;border:2px dashed #b37400;border-radius:4px;padding:6px;overflow-wrap:anywhere"
 _LONGEST_TEXT = 400
+_QUALITY = 90
 
 
 def pair_grid(
@@ -92,9 +90,4 @@ def preview(source: ImageSource, side: int) -> str:
 
 def preview_bytes(source: ImageSource, side: int, *, allow_urls: bool = False) -> bytes:
     """The same as a WebP file. Raises `ImageError`."""
-    image = decode(read_bytes(source, allow_urls=allow_urls))
-    scale = min(1.0, side / max(image.size))
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    buffer = io.BytesIO()
-    image.resize(size, Image.Resampling.LANCZOS).save(buffer, "WEBP", quality=90)
-    return buffer.getvalue()
+    return encode_preview(read_bytes(source, allow_urls=allow_urls), side, _QUALITY)

@@ -21,13 +21,13 @@ function kernelOf(model) {
   model.on("msg:custom", receive);
 
   return {
-    ask(question, content = {}, { wait = WAIT_MS } = {}) {
+    ask(question, content = {}) {
       const id = `${prefix}-${(count += 1)}`;
       return new Promise((resolve, reject) => {
         const timer = setTimeout(() => {
           waiting.delete(id);
           reject(new Error("the kernel does not answer: is it busy, or gone?"));
-        }, wait);
+        }, WAIT_MS);
         waiting.set(id, { resolve, reject, timer });
         try {
           model.send({ id, ask: question, content });
