@@ -61,14 +61,14 @@ function mountViewer(root, host) {
   async function load(id) {
     rows = await host.index();
     layout.fillTags(tagChoices(rows));
-    await filter(id ?? rows[0]?.id);
+    await filter(id);
   }
 
   // What was not answered is asked for again, once however many answers came late; a note being written is left alone.
   const reload = () => (reloading ??= loadAgain().catch((error) => layout.problem(error.message)).finally(() => (reloading = null)));
   async function loadAgain() {
     const before = view;
-    await load(row()?.id);
+    await load();
     if (list.length && view === before && controls.note !== document.activeElement) await show(at, { again: true });
   }
 
@@ -83,21 +83,23 @@ function mountViewer(root, host) {
     if (about.start && view?.id !== about.start) layout.problem("The pair asked for is not among those shown.");
   }
 
-  async function filter(id = row()?.id) {
+  // Keeps to the pair with this id, or to the one in view by the time that what was asked for has come.
+  async function filter(id) {
     const [judge, tag] = [controls.judge.value, controls.tag.value];
     const [, , test] = FILTERS.find(([name]) => name === controls.filter.value);
     const text = controls.search.value.trim();
     const mine = (filtered += 1);
     const found = text && host.search ? new Set(await host.search(text)) : null;
     if (mine !== filtered) return; // a later filter overtook the search
+    const wanted = id ?? row()?.id;
     const lower = text.toLowerCase();
     const has = (each) => !text || (found ? found.has(each.id) : rowHasText(each, lower));
     list = rows.filter((each) => test(each, judge) && (!tag || hasTag(each, tag)) && has(each));
     layout.fillFilters(choices.map(([name, label, own]) => [name, label, rows.reduce((n, each) => n + (own(each, judge) ? 1 : 0), 0)]));
     strip.show(list);
-    const position = list.findIndex((each) => each.id === id);
+    const position = list.findIndex((each) => each.id === wanted);
     if (!list.length) return nothing();
-    if (position < 0 || view?.id !== id) return show(Math.max(0, position), { again: true });
+    if (position < 0 || view?.id !== wanted) return show(Math.max(0, position), { again: true });
     at = position;
     layout.counted(at, list.length, rows.length);
     strip.select(at);
