@@ -57,7 +57,11 @@ class Verdict:
 
 
 class Judge(Protocol):
-    """Anything that compares the candidates of one comparison."""
+    """Anything that compares the candidates of one comparison.
+
+    A judge that scores every candidate by itself, blind to the order shown, says so with `pointwise = True`; its
+    verdicts have `scores`.
+    """
 
     @property
     def name(self) -> str:

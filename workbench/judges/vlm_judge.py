@@ -155,6 +155,8 @@ class ScoringJudge:
     Blind to the order shown, at `n` calls a comparison instead of one.
     """
 
+    pointwise = True
+
     def __init__(self, client: VlmClient, rubric: Rubric | None = None, *, low: float = 1, high: float = 5) -> None:
         self.client = client
         self.rubric = rubric
