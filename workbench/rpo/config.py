@@ -68,6 +68,21 @@ class SamplingConfig(_Part):
     truncate: bool = False
     """Tell the transformer int(1000 sigma) / 1000, as ARR does."""
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.kind == "cps" and self.eta > 1:
+            raise ValueError(f"eta={self.eta}: kind 'cps' replaces at most all noise, so choose eta up to 1")
+        if self.window == "all":
+            return self
+        first, last = self.starts
+        if self.window < 1 or not 0 <= first <= last or last + self.window > self.steps - 1:
+            raise ValueError(
+                f"window={self.window} from starts={list(self.starts)} does not fit the steps 0 to {self.steps - 2} "
+                f"that can be noisy (steps={self.steps}, the last is always an ODE step): window at least 1, starts in "
+                "order, and last start + window at most steps - 1"
+            )
+        return self
+
 
 class ObjectiveConfig(_Part):
     """What is maximised (`workbench.rpo.objective`)."""
@@ -153,6 +168,15 @@ class RpoConfig(_Part):
     """How many prompts those are."""
     checkpoint_every: int = Field(default=50, ge=1)
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _explores(self) -> Self:
+        if self.sampling.kind == "ode" or self.sampling.eta == 0:
+            raise ValueError(
+                f"sampling.kind={self.sampling.kind!r} with eta={self.sampling.eta} has no noise to learn from: choose "
+                "flow_grpo, dance or cps with eta above 0"
+            )
+        return self
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
