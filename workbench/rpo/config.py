@@ -107,6 +107,11 @@ class ObjectiveConfig(_Part):
                 "strategy 'fused' makes one update per rollout without a reference: set beta to 0 and rounds to 1, "
                 "or choose strategy 'replay'"
             )
+        if min(self.clip) <= 0 or (self.clip_on == "mean" and self.clip[0] >= 1):
+            raise ValueError(
+                f"clip={list(self.clip)} with clip_on={self.clip_on!r}: both numbers say how far from no change, above "
+                "0, and a mean ratio cannot fall by 1 or more"
+            )
         return self
 
 

@@ -10,10 +10,12 @@ predicted noise taken out, to make room for fresh noise:
     flow_grpo, dance   kappa = (t - t') g^2 / 2t              s = g sqrt(t - t')
     cps                kappa = t' (1 - cos(eta pi / 2))       s = t' sin(eta pi / 2)
 
-Flow-GRPO (arXiv 2505.05470) has g = eta sqrt(t / (1 - t)), DanceGRPO (arXiv 2505.07818) and ARR have g = eta. Both are
-Euler steps of one reverse SDE, whose marginals are the ODE's as steps get short. Coefficients-preserving sampling
-(arXiv 2509.05952) gives x' the coefficient 1 - t' of the predicted x_0, and of old and fresh noise together
-(t' - kappa)^2 + s^2 = t'^2, but not the ODE's marginals. At t' = 0 it is deterministic, as kappa = s = 0.
+DanceGRPO (arXiv 2505.07818) and ARR have g = eta, Flow-GRPO (arXiv 2505.05470) g = eta sqrt(t / (1 - t)). Both are
+Euler steps of one reverse SDE, whose marginals approach the ODE's as steps get short: Dance's error falls like
+1 / steps, Flow's only like steps^-(eta^2) for eta < 1, as its first step stays large (kappa = eta^2 / 2, s = eta).
+Coefficients-preserving sampling (arXiv 2509.05952) gives x' the coefficient 1 - t' of the predicted x_0, and t' of old
+and fresh noise together, (t' - kappa)^2 + s^2 = t'^2, but never the ODE's marginals. At t' = 0 both kappa and s are 0:
+its last step is deterministic.
 """
 
 import math
