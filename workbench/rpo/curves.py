@@ -1,0 +1,146 @@
+"""Curves of a training run, drawn and as a table, from the lines of its `metrics.jsonl`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from workbench.figures.theme import COLORS, GREY, LAYOUT, REFERENCE, SYMBOLS
+from workbench.html import html_table
+
+_COLUMNS = 2
+_ROW = 210  # pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One number of every update that has it; `key` is its name in the metrics, a dot before a name within it."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One small figure; `reference` is where its dotted line is."""
+
+    title: str
+    series: tuple[Series, ...]
+    form: str = ".3g"
+    reference: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A number of an update, with its 95% interval and n where it is an estimate."""
+
+    update: int
+    value: float
+    ci95: tuple[float, float] | None = None
+    n: int | None = None
+
+    def shown(self, form: str) -> str:
+        interval = f" [{self.ci95[0]:{form}}, {self.ci95[1]:{form}}]" if self.ci95 else ""
+        return f"{self.value:{form}}{interval}" + ("" if self.n is None else f", n = {self.n:,}")
+
+
+PANELS = (
+    Panel(
+        "win rate against the frozen base",
+        (Series("training judge", "win_rate_base"), Series("gold judge", "gold_win_rate_base")),
+        ".1%",
+        reference=0.5,
+    ),
+    Panel("mean reward", (Series("reward", "reward"),)),
+    Panel("KL to the base, nats a step", (Series("KL", "kl"),)),
+    Panel("ratio", (Series("mean of |ratio - 1|", "ratio_dev"), Series("share clipped", "clip_fraction"))),
+    Panel("gradient norm before clipping", (Series("gradient norm", "grad_norm"),)),
+    Panel("groups", (Series("decided", "decided"), Series("tied", "tied"), Series("failed", "failed")), ",.0f"),
+)
+
+
+def curve(metrics: Sequence[Mapping[str, Any]], series: Series) -> list[Point]:
+    """The points of a series: plain numbers, or `{"value", "ci95", "n"}`; updates without it are left out."""
+    points = []
+    for line in metrics:
+        found: Any = line.get(series.key)
+        if isinstance(found, Mapping):
+            if found["value"] is not None:
+                ci95 = tuple(found["ci95"]) if found.get("ci95") else None
+                points.append(Point(line["update"], found["value"], ci95, found.get("n")))
+        elif found is not None:
+            points.append(Point(line["update"], found))
+    return points
+
+
+def curves_figure(metrics: Sequence[Mapping[str, Any]], title: str, *, synthetic: bool) -> go.Figure:
+    """Small multiples over updates, one panel each; intervals are drawn where there are some."""
+    rows = -(-len(PANELS) // _COLUMNS)
+    figure = make_subplots(
+        rows=rows,
+        cols=_COLUMNS,
+        subplot_titles=[panel.title for panel in PANELS],
+        vertical_spacing=0.12,
+        horizontal_spacing=0.1,
+    )
+    for i, panel in enumerate(PANELS):
+        place = {"row": i // _COLUMNS + 1, "col": i % _COLUMNS + 1}
+        legend = f"legend{i + 1}" if i else "legend"
+        for k, series in enumerate(panel.series):
+            trace = _trace(curve(metrics, series), panel, series, k)
+            figure.add_trace(trace.update(legend=legend), **place)
+        across, down = figure.get_subplot(**place)
+        corner = {"x": across.domain[1], "y": down.domain[1], "xanchor": "right", "yanchor": "top"}
+        figure.update_layout({legend: {**corner, "yref": "paper", "orientation": "v", "font": {"size": 12}}})
+        if panel.reference is not None:
+            figure.add_hline(y=panel.reference, line=REFERENCE, **place)
+        figure.update_yaxes(tickformat=panel.form.replace(".1%", ".0%"), **place)
+    figure.update_xaxes(title_text="update", tickformat=",d", row=rows)
+    figure.update_layout(
+        template={"layout": dict(LAYOUT)},
+        title=f"{title} (synthetic)" if synthetic else title,
+        height=rows * _ROW + 140,
+        margin_t=84,
+    )
+    return figure
+
+
+def curves_table(metrics: Sequence[Mapping[str, Any]]) -> str:
+    """The first and the latest number of every curve as an HTML table."""
+    cells = [
+        (f"{panel.title}: {series.name}", points[0], points[-1], panel.form)
+        for panel in PANELS
+        for series in panel.series
+        if (points := curve(metrics, series))
+    ]
+    rows = [(name, *(f"{each.shown(form)} (update {each.update})" for each in ends)) for name, *ends, form in cells]
+    return html_table(("", "first", "latest"), rows)
+
+
+def _trace(points: Sequence[Point], panel: Panel, series: Series, index: int) -> go.Scatter:
+    with_interval = bool(points) and points[0].ci95 is not None
+    trace = go.Scatter(
+        name=series.name,
+        x=[each.update for each in points],
+        y=[each.value for each in points],
+        mode="lines+markers" if with_interval or len(points) < 30 else "lines",
+        line={"color": COLORS[index], "width": 1.5},
+        marker={"color": COLORS[index], "symbol": SYMBOLS[index], "size": 6, "line": {"color": GREY, "width": 1}},
+        showlegend=len(panel.series) > 1,
+        hovertext=[f"{series.name}, update {each.update}: {each.shown(panel.form)}" for each in points],
+        hoverinfo="text",
+    )
+    if with_interval:
+        low, high = ([each.ci95[end] if each.ci95 else each.value for each in points] for end in (0, 1))
+        trace.error_y = {
+            "type": "data",
+            "symmetric": False,
+            "array": [above - each.value for above, each in zip(high, points, strict=True)],
+            "arrayminus": [each.value - below for below, each in zip(low, points, strict=True)],
+            "thickness": 1.5,
+            "width": 2,
+            "color": COLORS[index],
+        }
+    return trace
