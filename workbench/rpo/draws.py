@@ -1,0 +1,62 @@
+"""Random numbers that depend on what they are for and on nothing else, so that a resumed run draws the same ones."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+
+def generator(*purpose: int | str) -> torch.Generator:
+    """A generator on the CPU seeded by the hash of what it is for, such as `(seed, "update", 12, "plan")`."""
+    digest = hashlib.blake2b("/".join(map(str, purpose)).encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "big"))
+
+
+def position(seed: int, draw: int, n: int) -> int:
+    """Which of `n` prompts is drawn `draw`-th: all of them once, in another order in every epoch.
+
+    >>> sorted(position(0, draw, 3) for draw in range(3, 6))
+    [0, 1, 2]
+    """
+    epoch, place = divmod(draw, n)
+    return _order(seed, epoch, n)[place]
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, n: int) -> list[int]:
+    order: list[int] = torch.randperm(n, generator=generator(seed, "epoch", epoch)).tolist()
+    return order
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """The noise of some groups of an update: every candidate's at every step is its own, whoever samples it with whom.
+
+    - `seed`, `update`: of the run; looks at fixed prompts have an update of their own, -1.
+    - `groups`: the groups' numbers within the update. - `candidates`: how many each has.
+    """
+
+    seed: int
+    update: int
+    groups: Sequence[int]
+    candidates: int
+
+    def initial(self, shared: bool) -> list[torch.Generator]:
+        """For x_1: one generator for each group with `shared`, else one for each candidate."""
+        numbers = range(1 if shared else self.candidates)
+        return [self._generator(group, candidate, "initial") for group in self.groups for candidate in numbers]
+
+    def fresh(self, step: int, like: Tensor) -> Tensor:
+        """Standard normal `(groups * candidates, *)` for a noisy step of latents `like` `(B, *)`, on their device."""
+        z = [
+            torch.randn(like.shape[1:], generator=self._generator(group, candidate, step))
+            for group in self.groups
+            for candidate in range(self.candidates)
+        ]
+        return torch.stack(z).to(like)
+
+    def _generator(self, group: int, candidate: int, step: int | str) -> torch.Generator:
+        return generator(self.seed, "update", self.update, "group", group, "candidate", candidate, "step", step)

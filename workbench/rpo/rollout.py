@@ -1,0 +1,173 @@
+"""Candidates from noise: what a group's candidates have in common is evaluated once, then they go their own ways.
+
+Up to the first noisy step all candidates of a group are one, where they start from one noise (`Plan.shared`); there
+they part, and the remaining steps run for all of them together.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from workbench.pairs.comparison import Task
+from workbench.rpo import sampler
+from workbench.rpo.draws import Noise
+from workbench.rpo.finite import finite
+from workbench.rpo.plan import Plan
+from workbench.rpo.policy import Cond, Policy, Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a trained step was, to evaluate it again; latents in float32, their log-probability in float64.
+
+    - `x_t`: `(B, S, C)` where one evaluation served a whole group, else `(B * group, S, C)`.
+    - `x_next`: `(B * group, S, C)`. - `log_prob`: of `x_next` when it was drawn, `(B * group,)`, joint, in nats.
+    """
+
+    x_t: Tensor = field(repr=False)
+    x_next: Tensor = field(repr=False)
+    log_prob: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One update's policy at the times its plan asks for; `truncate` as in `SamplingConfig`, `update` for messages."""
+
+    policy: Policy
+    plan: Plan
+    truncate: bool
+    update: int
+
+    def mean(self, i: int, x_t: Tensor, cond: Cond) -> Tensor:
+        """mu of step `i` from `x_t` `(B, S, C)`; raises `NotFiniteError` where it, or the velocity, is not finite."""
+        sigma = self.plan.sigmas[i]
+        v = self.policy.velocity(x_t, sampler.conditioning(sigma, self.truncate), cond)
+        self.finite(v, "velocity", i)
+        return self.finite(sampler.mean(x_t, v, self.plan.transitions[i]), "mean", i)
+
+    def log_prob(self, i: int, x_next: Tensor, mean: Tensor) -> Tensor:
+        """log pi `(B * group,)` of `x_next` `(B * group, S, C)`, from the mean of each or of each group."""
+        mean = mean.repeat_interleave(len(x_next) // len(mean), 0)
+        return self.finite(sampler.log_prob(x_next, mean, self.plan.transitions[i].std), "log_prob", i)
+
+    def take(self, i: int, x_t: Tensor, cond: Cond, z: Tensor) -> tuple[Tensor, Tensor]:
+        """A noisy step to `x_next = mean + std z` `(B * group, S, C)` and its log-probability `(B * group,)`."""
+        mean = self.mean(i, x_t, cond)
+        x_next = mean.detach().repeat_interleave(len(z) // len(mean), 0) + self.plan.transitions[i].std * z
+        return self.finite(x_next, "latents", i), self.log_prob(i, x_next, mean)
+
+    def finite(self, tensor: Tensor, name: str, i: int) -> Tensor:
+        return finite(tensor, name, update=self.update, step=i, sigma=self.plan.sigmas[i])
+
+
+class Step(Protocol):
+    """How a trained step is taken: as `Evaluation.take`, or with more to it."""
+
+    def __call__(self, i: int, x_t: Tensor, cond: Cond, z: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """`B` groups sampled together.
+
+    - `x_0`: clean latents `(B * group, S, C)`, the candidates of a group one after the other.
+    - `states`: by trained step.
+    - `gradients`: of the weighted log-probability, `(B * group, parameters)`, where taken on the way (`fused`).
+    """
+
+    evaluation: Evaluation
+    cond: Cond
+    x_0: Tensor = field(repr=False)
+    states: Mapping[int, State] = field(repr=False)
+    gradients: Tensor | None = field(default=None, repr=False)
+
+    @property
+    def group(self) -> int:
+        """Candidates of a group."""
+        return len(self.x_0) // len(self.cond)
+
+    def pictures(self) -> list[Image.Image]:
+        """All candidates, decoded."""
+        return self.evaluation.policy.decode(self.x_0, every(self.cond, self.group))
+
+
+@torch.no_grad()
+def sample(evaluation: Evaluation, cond: Cond, noise: Noise, step: Step | None = None) -> Rollout:
+    """`noise.candidates` candidates for every group of `cond`; `step` takes trained steps in place of the plain one.
+
+    Raises `NotFiniteError` at the first NaN or infinity.
+    """
+    plan, step = evaluation.plan, step or evaluation.take
+    each = every(cond, noise.candidates)
+    x_t = evaluation.policy.init_latents(cond if plan.shared else each, noise.initial(plan.shared))
+    finite(x_t, "initial latents", update=evaluation.update)
+    states = {}
+    for i, noisy in enumerate(plan.noisy):
+        told = cond if plan.evaluated_once(i) else each
+        if noisy:
+            x_next, log_prob = step(i, x_t, told, noise.fresh(i, x_t))
+            states[i] = State(x_t, x_next, log_prob)
+        else:
+            x_next = evaluation.mean(i, x_t, told)
+        x_t = x_next
+    return Rollout(evaluation, cond, x_t, states)
+
+
+def every(cond: Cond, group: int) -> Cond:
+    """`cond` for each candidate of each group."""
+    return cond if group == 1 else cond.select([b for b in range(len(cond)) for _ in range(group)])
+
+
+class Counted:
+    """A policy that counts its evaluations, each latent of a batch as one.
+
+    - `sampling`: without a gradient. - `graded`: with one. - `reference`: with the adapter off.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._is_reference = False
+        self.forwards = {"sampling": 0, "graded": 0, "reference": 0}
+
+    def velocity(self, x_t: Tensor, sigma: float, cond: Cond) -> Tensor:
+        kind = "reference" if self._is_reference else "graded" if torch.is_grad_enabled() else "sampling"
+        self.forwards[kind] += len(x_t)
+        return self._policy.velocity(x_t, sigma, cond)
+
+    @contextmanager
+    def reference(self) -> Iterator[None]:
+        self._is_reference = True
+        try:
+            with self._policy.reference():
+                yield
+        finally:
+            self._is_reference = False
+
+    @property
+    def task(self) -> Task:
+        return self._policy.task
+
+    @property
+    def device(self) -> torch.device:
+        return self._policy.device
+
+    def encode(self, prompts: Sequence[Prompt]) -> Cond:
+        return self._policy.encode(prompts)
+
+    def init_latents(self, cond: Cond, generators: Sequence[torch.Generator]) -> Tensor:
+        return self._policy.init_latents(cond, generators)
+
+    def decode(self, x_0: Tensor, cond: Cond) -> list[Image.Image]:
+        return self._policy.decode(x_0, cond)
+
+    def trainable(self) -> Mapping[str, torch.nn.Parameter]:
+        return self._policy.trainable()
+
+    def export(self, folder: Path) -> None:
+        self._policy.export(folder)
