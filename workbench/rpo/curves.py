@@ -11,7 +11,8 @@ from workbench.figures.theme import COLORS, GREY, LAYOUT, REFERENCE, SYMBOLS
 from workbench.html import html_table
 
 _COLUMNS = 2
-_ROW = 210  # pixels
+_ROW = 230  # pixels
+_LEGEND = 22  # pixels a legend takes below its panel's title
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,15 @@ class Panel:
     series: tuple[Series, ...]
     form: str = ".3g"
     reference: float | None = None
+
+    @property
+    def ticks(self) -> str:
+        """As d3 wants it."""
+        return ".0%" if self.form.endswith("%") else "~r" if self.form.endswith("g") else self.form
+
+    @property
+    def range(self) -> str:
+        return "tozero" if self.reference is None else "normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,7 @@ def curves_figure(metrics: Sequence[Mapping[str, Any]], title: str, *, synthetic
         rows=rows,
         cols=_COLUMNS,
         subplot_titles=[panel.title for panel in PANELS],
-        vertical_spacing=0.12,
+        vertical_spacing=0.15,
         horizontal_spacing=0.1,
     )
     for i, panel in enumerate(PANELS):
@@ -92,17 +102,18 @@ def curves_figure(metrics: Sequence[Mapping[str, Any]], title: str, *, synthetic
             trace = _trace(curve(metrics, series), panel, series, k)
             figure.add_trace(trace.update(legend=legend), **place)
         across, down = figure.get_subplot(**place)
-        corner = {"x": across.domain[1], "y": down.domain[1], "xanchor": "right", "yanchor": "top"}
-        figure.update_layout({legend: {**corner, "yref": "paper", "orientation": "v", "font": {"size": 12}}})
+        above = {"x": across.domain[0], "y": down.domain[1], "xanchor": "left", "yanchor": "bottom", "yref": "paper"}
+        figure.update_layout({legend: {**above, "orientation": "h", "font": {"size": 12}}})
+        figure.layout.annotations[i].update(x=across.domain[0], xanchor="left", yshift=_LEGEND, font={"size": 14})
         if panel.reference is not None:
             figure.add_hline(y=panel.reference, line=REFERENCE, **place)
-        figure.update_yaxes(tickformat=panel.form.replace(".1%", ".0%"), **place)
+        figure.update_yaxes(tickformat=panel.ticks, rangemode=panel.range, **place)
     figure.update_xaxes(title_text="update", tickformat=",d", row=rows)
     figure.update_layout(
         template={"layout": dict(LAYOUT)},
         title=f"{title} (synthetic)" if synthetic else title,
         height=rows * _ROW + 140,
-        margin_t=84,
+        margin_t=96,
     )
     return figure
 
