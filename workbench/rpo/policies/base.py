@@ -1,0 +1,164 @@
+"""What is the same for every diffusers pipeline with a LoRA on its transformer: caching, noise, the adapter, memory."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any, Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from workbench.pairs.comparison import ImageSource
+from workbench.rpo import adapter
+from workbench.rpo.config import PolicyConfig
+from workbench.rpo.policies.latents import pack, to_picture, unpack
+from workbench.rpo.policy import Cond, Prompt
+
+
+class Embeddings(Protocol):
+    """Prompts that were encoded before (`workbench.rpo.embeddings`)."""
+
+    def read(self, prompt: Prompt) -> Cond:
+        """The prompt as it was encoded, a batch of one; raises `ValueError` where it is not among them."""
+
+
+def weights_dtype(config: PolicyConfig, device: torch.device, dtype: torch.dtype | None) -> torch.dtype:
+    """What was asked for; otherwise the configuration's on an accelerator, and float32 on the CPU."""
+    return dtype or (torch.float32 if device.type == "cpu" else getattr(torch, config.dtype))
+
+
+class LoraPolicy(ABC):
+    """A transformer with an adapter, between an encoder of prompts and a VAE with f = `scale` and packing 2 x 2."""
+
+    def __init__(
+        self,
+        transformer: Any,
+        vae: Any,
+        config: PolicyConfig,
+        *,
+        scale: int,
+        seed: int,
+        embeddings: Embeddings | None,
+    ) -> None:
+        if config.size % (2 * scale):
+            raise ValueError(f"policy.size={config.size} is not a multiple of {2 * scale}, which {config.path} needs")
+        adapter.attach(transformer, config, seed=seed)
+        _checkpoint(transformer, config.checkpointing)
+        self.transformer, self.vae, self.config, self.scale = transformer, vae.requires_grad_(False), config, scale
+        self._dtype: torch.dtype = vae.dtype
+        self._embeddings = embeddings
+        self._encoded: dict[tuple[str, ImageSource | None], Cond] = {}
+
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors are."""
+        return torch.device(self.transformer.device)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the frozen weights."""
+        return self._dtype
+
+    def encode(self, prompts: Sequence[Prompt]) -> Cond:
+        """The prompts as the transformer reads them, each encoded once and kept on the CPU.
+
+        Raises `ValueError` for sources of several sizes, and for a new prompt once the encoders are freed.
+        """
+        each = [self._cond(prompt) for prompt in prompts]
+        sizes = {cond.sizes for cond in each}
+        if len(sizes) > 1:
+            shown = ", ".join(
+                f"{prompt.id}: {cond.width}x{cond.height}" for prompt, cond in zip(prompts, each, strict=True)
+            )
+            raise ValueError(f"one batch has pictures of several sizes ({shown}): set batch to 1, or crop the sources")
+        names = each[0].tensors
+        return replace(each[0], tensors={name: _stack([cond.tensors[name] for cond in each]) for name in names}).to(
+            self.device
+        )
+
+    def prepare(self, prompts: Sequence[Prompt]) -> None:
+        """Encode all of them and free the encoders: from then on only these can be encoded.
+
+        FLUX.1-dev keeps 4 MB a prompt; more than some thousand belong into a folder of `workbench.rpo.embeddings`.
+        """
+        if self._embeddings is None:
+            for prompt in prompts:
+                self._cond(prompt)
+        self.release()
+
+    def init_latents(self, cond: Cond, generators: Sequence[torch.Generator]) -> Tensor:
+        """Noise `(B, S, C)` in float32, sample b from `generators[b]` (on the CPU) alone, as the pipeline draws it."""
+        shape = (1, self.channels, cond.height // self.scale, cond.width // self.scale)
+        noise = torch.cat([torch.randn(shape, generator=generator) for generator in generators])
+        return pack(noise).to(self.device)  # (B, S, C)
+
+    def decode(self, x_0: Tensor, cond: Cond) -> list[Image.Image]:
+        """Pictures of clean latents `(B, S, C)`, one at a time, never in tiles: their seams would be judged."""
+        latents = unpack(x_0, cond.height // self.scale, cond.width // self.scale)
+        with torch.no_grad():
+            return [to_picture(self._pixels(each)) for each in latents[:, None]]
+
+    def trainable(self) -> Mapping[str, nn.Parameter]:
+        """The adapter's parameters, float32, by name."""
+        return adapter.parameters(self.transformer)
+
+    def reference(self) -> AbstractContextManager[None]:
+        """Within it the adapter is off."""
+        return adapter.disabled(self.transformer)
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """Channels of the VAE's latents."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Free the encoders."""
+
+    @abstractmethod
+    def _encode(self, prompt: Prompt) -> Cond:
+        """One prompt, by the encoders."""
+
+    @abstractmethod
+    def _pixels(self, latents: Tensor) -> Tensor:
+        """`(3, H, W)` in [-1, 1] of clean latents `(1, C, H / f, W / f)`."""
+
+    def _cond(self, prompt: Prompt) -> Cond:
+        key = prompt.text, prompt.source
+        if key not in self._encoded:
+            if self._embeddings is not None:
+                return self._embeddings.read(prompt)
+            with torch.no_grad():
+                self._encoded[key] = self._encode(prompt).to("cpu")
+        return self._encoded[key]
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        half = self.dtype == torch.bfloat16
+        return torch.autocast(self.device.type, torch.bfloat16) if half else nullcontext()
+
+
+def _stack(tensors: Sequence[Tensor]) -> Tensor:
+    """Batches of one put together; texts of several lengths are filled up with zeros."""
+    longest = max(each.shape[1] for each in tensors)
+    padded = [functional.pad(each, (0, 0) * (each.ndim - 2) + (0, longest - each.shape[1])) for each in tensors]
+    return torch.cat(padded)
+
+
+def _checkpoint(transformer: Any, share: float) -> None:
+    blocks = [
+        block for name, block in transformer.named_modules() if re.fullmatch(r"(single_)?transformer_blocks\.\d+", name)
+    ]
+    chosen = {id(block) for i, block in enumerate(blocks) if int((i + 1) * share) > int(i * share)}
+
+    def run(block: nn.Module, *arguments: Any) -> Any:
+        if id(block) not in chosen:
+            return block(*arguments)
+        return checkpoint(block, *arguments, use_reentrant=False, preserve_rng_state=False)
+
+    if chosen:
+        transformer.enable_gradient_checkpointing(run)
