@@ -1,0 +1,207 @@
+"""The tiny AutoencoderKLQwenImage: pictures of 64 x 64 pixels as 16 packed tokens of 32 channels.
+
+Qwen-Image's autoencoder is one of videos. Of a single picture its causal 3D convolutions see nothing but zeros before
+the last temporal slice, so that `Frames` computes them as the 2D convolutions they are: the same numbers, five times
+as fast on a CPU.
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKLQwenImage
+from diffusers.models.autoencoders.autoencoder_kl_qwenimage import QwenImageCausalConv3d, QwenImageResidualBlock
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from workbench.shapes.pretrain.vae import to_unit
+
+CHANNELS = 8
+BATCH = 16
+LEARNING_RATE = 2e-3
+KL_WEIGHT = 3e-4
+FOREGROUND = 4.0
+"""How much more a pixel of an object weighs than one of the background, less one."""
+APART = 40 / 127.5
+"""Least distance in colour (sum over channels, of 2) of an object's pixel from the background."""
+
+
+def build_vae() -> Any:
+    """An untrained AutoencoderKLQwenImage without temporal downsampling, its unused temporal slices zero."""
+    build: Any = AutoencoderKLQwenImage
+    vae = build(
+        base_dim=8,
+        z_dim=CHANNELS,
+        dim_mult=[1, 3, 6, 8],
+        num_res_blocks=1,
+        temperal_downsample=[False, False, False],
+        latents_mean=[0.0] * CHANNELS,
+        latents_std=[1.0] * CHANNELS,
+    )
+    with torch.no_grad():
+        for module in vae.modules():
+            if isinstance(module, QwenImageCausalConv3d):
+                module.weight.zero_()
+                _preserve_variance(module.weight[:, :, -1])
+            elif isinstance(module, torch.nn.Conv2d):
+                _preserve_variance(module.weight)
+        # latents that start as noise of unit variance are hardly learnt from: begin with little of it
+        vae.quant_conv.bias[CHANNELS:] = -5.0
+    return vae
+
+
+def _preserve_variance(weight: Tensor) -> None:
+    """Start a convolution so that what leaves it varies as what enters; torch's own start fades with depth."""
+    torch.nn.init.normal_(weight, std=weight[0].numel() ** -0.5)
+
+
+class Frames:
+    """Moments and reconstructions of single pictures by an AutoencoderKLQwenImage, without its time axis."""
+
+    def __init__(self, vae: Any) -> None:
+        self.vae = vae
+
+    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance `(B, 8, 8, 8)` of the latents of pictures `(B, 3, 64, 64)` from -1 to 1."""
+        h = _conv(self.vae.encoder.conv_in, x)
+        for block in self.vae.encoder.down_blocks:
+            h = _level(block, h)
+        h = _middle(self.vae.encoder.mid_block, h)
+        h = _conv(self.vae.encoder.conv_out, functional.silu(_norm(self.vae.encoder.norm_out, h)))
+        mean, log_variance = _conv(self.vae.quant_conv, h).chunk(2, dim=1)
+        return mean, log_variance.clamp(-30, 20)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Pictures `(B, 3, 64, 64)`, about -1 to 1, of latents `(B, 8, 8, 8)`."""
+        decoder = self.vae.decoder
+        h = _middle(decoder.mid_block, _conv(decoder.conv_in, _conv(self.vae.post_quant_conv, z)))
+        for block in decoder.up_blocks:
+            for resnet in block.resnets:
+                h = _resnet(resnet, h)
+            for upsampler in block.upsamplers or ():
+                h = upsampler.resample(h)
+        return _conv(decoder.conv_out, functional.silu(_norm(decoder.norm_out, h)))
+
+
+def _level(block: Any, h: Tensor) -> Tensor:
+    if isinstance(block, QwenImageResidualBlock):
+        return _resnet(block, h)
+    smaller: Tensor = block.resample(h)
+    return smaller
+
+
+def _middle(block: Any, h: Tensor) -> Tensor:
+    h = _resnet(block.resnets[0], h)
+    for attention, resnet in zip(block.attentions, block.resnets[1:], strict=True):
+        h = _resnet(resnet, attention(h.unsqueeze(2)).squeeze(2))
+    return h
+
+
+def _resnet(block: Any, x: Tensor) -> Tensor:
+    h = _conv(block.conv1, functional.silu(_norm(block.norm1, x)))
+    h = _conv(block.conv2, functional.silu(_norm(block.norm2, h)))
+    shortcut = block.conv_shortcut
+    return h + (_conv(shortcut, x) if isinstance(shortcut, QwenImageCausalConv3d) else x)
+
+
+def _conv(module: Any, x: Tensor) -> Tensor:
+    left, _, top, *_ = module._padding
+    return functional.conv2d(x, module.weight[:, :, -1], module.bias, padding=(top, left))
+
+
+def _norm(module: Any, x: Tensor) -> Tensor:
+    gamma = module.gamma.flatten().to(x.dtype)
+    return functional.rms_norm(x.movedim(1, -1), gamma.shape, gamma, 1e-12).movedim(-1, 1)
+
+
+def train_vae(pictures: NDArray[np.uint8], steps: int, seed: int) -> Any:
+    """Train on pictures `(N, 64, 64, 3)`: foreground-weighted error of the reconstruction plus a little KL.
+
+    The returned model's `latents_mean` and `latents_std` are those of the pictures' latents, channel by channel.
+    """
+    torch.manual_seed(seed)
+    vae = build_vae().train()
+    for module in vae.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(1.0, (step + 1) / 50, (1 - step / steps) / 0.6 + 0.01)
+    )
+    rng, start = np.random.default_rng(seed), time.monotonic()
+    for step in range(steps):
+        batch = to_unit(pictures[rng.integers(len(pictures), size=BATCH)])
+        loss = _loss(Frames(vae), batch.contiguous(memory_format=torch.channels_last))
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        if step % 100 == 99:
+            spent = time.monotonic() - start
+            print(f"vae step {step + 1}/{steps}: loss {loss.item():.4f}, {spent:.0f} s", flush=True)
+    vae.eval().requires_grad_(False)
+    mean = _means(vae, pictures[:2048])
+    vae.register_to_config(
+        latents_mean=mean.mean((0, 2, 3)).tolist(),
+        latents_std=mean.std((0, 2, 3)).tolist(),
+    )
+    return vae
+
+
+def _loss(frames: Frames, x: Tensor) -> Tensor:
+    """Squared and a little absolute error, objects weighing more, and KL to a standard normal."""
+    with torch.autocast("cpu", torch.bfloat16):
+        mean, log_variance = frames.moments(x)
+        y = frames.decode(mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)).float()
+    mean, log_variance = mean.float(), log_variance.float()
+    # the corner pixel is always background
+    weight = 1 + FOREGROUND * ((x - x[:, :, :1, :1]).abs().sum(1, keepdim=True) > APART)
+    kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
+    return (weight * ((y - x).square() + 0.1 * (y - x).abs())).mean() + KL_WEIGHT * kl
+
+
+def encode(vae: Any, pictures: NDArray[np.uint8]) -> Tensor:
+    """The normalised and packed latents `(N, 16, 32)` of pictures `(N, 64, 64, 3)`, as the pipeline makes them."""
+    mean, std = _statistics(vae)
+    return pack((_means(vae, pictures) - mean) / std)
+
+
+def decode(vae: Any, latents: Tensor) -> NDArray[np.uint8]:
+    """Pictures `(N, 64, 64, 3)` of normalised and packed latents `(N, 16, 32)`."""
+    mean, std = _statistics(vae)
+    with torch.no_grad():
+        x = torch.cat([Frames(vae).decode(part) for part in torch.split(unpack(latents) * std + mean, 64)])
+    pixels: NDArray[np.uint8] = ((x.permute(0, 2, 3, 1) * 127.5 + 127.5).clamp(0, 255) + 0.5).to(torch.uint8).numpy()
+    return pixels
+
+
+def pack(z: Tensor) -> Tensor:
+    """Latents `(B, C, H, W)` as tokens `(B, HW/4, 4C)` of 2 x 2, channel first, as QwenImageEditPipeline has them."""
+    b, c, h, w = z.shape
+    return z.view(b, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 1, 3, 5).reshape(b, h * w // 4, 4 * c)
+
+
+def unpack(tokens: Tensor) -> Tensor:
+    """The inverse of `pack` for square pictures."""
+    b, s, c = tokens.shape
+    side = round(s**0.5)
+    return tokens.view(b, side, side, c // 4, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(b, c // 4, 2 * side, 2 * side)
+
+
+def _means(vae: Any, pictures: NDArray[np.uint8]) -> Tensor:
+    with torch.no_grad():
+        parts = [
+            Frames(vae).moments(to_unit(pictures[i : i + 64]).contiguous(memory_format=torch.channels_last))[0]
+            for i in range(0, len(pictures), 64)
+        ]
+    return torch.cat(parts).contiguous()
+
+
+def _statistics(vae: Any) -> tuple[Tensor, Tensor]:
+    return (
+        torch.tensor(vae.config.latents_mean).view(-1, 1, 1),
+        torch.tensor(vae.config.latents_std).view(-1, 1, 1),
+    )

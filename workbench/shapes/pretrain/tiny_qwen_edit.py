@@ -1,0 +1,266 @@
+"""The tiny edit policy: a genuine QwenImageEditPipeline in miniature, trained on edits of small scenes.
+
+Every part is of the class the full-size pipeline has and is used as that pipeline uses it: the instruction goes
+through Qwen2.5-VL together with the source picture, and the source's latents are appended to the sequence that is
+denoised (Qwen-Image Technical Report, arXiv 2508.02324). The pipeline's own call is not used, as it needs torchvision
+and enlarges every source to a million pixels.
+"""
+
+import itertools
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+from diffusers import AutoencoderKLQwenImage, FlowMatchEulerDiscreteScheduler, QwenImageTransformer2DModel
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer, Qwen2VLImageProcessorPil
+
+from workbench.shapes.pretrain import qwen_vae
+from workbench.shapes.pretrain.edit_accuracy import edit_accuracy
+from workbench.shapes.pretrain.edit_card import write_card
+from workbench.shapes.pretrain.flow import FlowSettings, train_flow
+from workbench.shapes.pretrain.qwen_text import (
+    DROPPED,
+    WIDTH,
+    Seen,
+    build_image_processor,
+    build_text_model,
+    build_tokenizer,
+    hidden_states,
+    see,
+)
+from workbench.shapes.pretrain.scenes import EditTriple, edit_triples, picture
+
+TRIPLES, VAE_STEPS, FLOW_STEPS = 24_000, 2_500, 6_000
+VAE_TRIPLES = 6_000
+"""Of so many triples the autoencoder sees both pictures; it needs fewer."""
+TEST_TRIPLES, TEST_SEEDS = 500, 2
+HEADS, HEAD_WIDTH, LAYERS = 4, 32, 4
+SHIFT = 3.0
+NOTHING = " "
+"""The instruction of an example without one, as in the pipeline's examples of guidance."""
+SHAPES_OF_SEQUENCE = [(1, 4, 4), (1, 4, 4)]
+"""Frames, rows and columns of tokens: what is denoised, then the source."""
+MODELS: dict[str, Any] = {
+    "transformer": QwenImageTransformer2DModel,
+    "vae": AutoencoderKLQwenImage,
+    "text_encoder": Qwen2_5_VLForConditionalGeneration,
+}
+Scheduler: Any = FlowMatchEulerDiscreteScheduler
+INDEX = {
+    "_class_name": "QwenImageEditPipeline",
+    "_diffusers_version": diffusers.__version__,
+    "processor": ["transformers", "Qwen2VLProcessor"],
+    "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
+    "text_encoder": ["transformers", "Qwen2_5_VLForConditionalGeneration"],
+    "tokenizer": ["transformers", "Qwen2Tokenizer"],
+    "transformer": ["diffusers", "QwenImageTransformer2DModel"],
+    "vae": ["diffusers", "AutoencoderKLQwenImage"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EditPolicy:
+    """The parts of a QwenImageEditPipeline, on the CPU."""
+
+    transformer: Any
+    vae: Any
+    text_encoder: Any
+    tokenizer: Any
+    image_processor: Any
+    scheduler: Any
+
+
+def make(out: Path, *, seed: int = 0, effort: float = 1.0) -> None:
+    """Draw edits, train the VAE, then transformer and text model; save them to `out` in float16 with a card.
+
+    `effort` scales the numbers of edits and steps.
+    """
+    start = time.monotonic()
+    n, n_vae, vae_steps, flow_steps = (
+        max(round(effort * full), 200) for full in (TRIPLES, VAE_TRIPLES, VAE_STEPS, FLOW_STEPS)
+    )
+    triples = edit_triples(n, seed, "train")
+    policy = build_policy(qwen_vae.train_vae(_pictures(triples[:n_vae]), vae_steps, seed), seed)
+    train(policy, triples, FlowSettings(steps=flow_steps, shift=SHIFT), seed)
+    save(policy, out)
+    print(f"{out}: saved after {(time.monotonic() - start) / 60:.0f} minutes", flush=True)
+    policy = load(out)
+    chosen = edit_triples(TEST_TRIPLES, 0, "test")
+    measured = edit_accuracy(chosen, lambda some, seed: redraw(policy, some, seed), range(TEST_SEEDS))
+    card = write_card(
+        measured,
+        edit_accuracy(chosen, lambda some, _: reconstruct(policy, some), [0]),
+        weights=sum(each.numel() for model in _models(policy).values() for each in model.parameters()) / 1e6,
+        pairs=len(chosen),
+        last_seed=TEST_SEEDS - 1,
+        seed=seed,
+        vae_steps=vae_steps,
+        flow_steps=flow_steps,
+        triples=n,
+    )
+    (out / "README.md").write_text(card, encoding="utf-8")
+    print(f"{out}: {measured.fully.percent()} of pictures fully right (synthetic)", flush=True)
+
+
+def build_transformer() -> Any:
+    """Qwen-Image's transformer with four blocks; modulations and the last layer start at zero."""
+    transformer = MODELS["transformer"](
+        patch_size=2,
+        in_channels=4 * qwen_vae.CHANNELS,
+        out_channels=qwen_vae.CHANNELS,
+        num_layers=LAYERS,
+        attention_head_dim=HEAD_WIDTH,
+        num_attention_heads=HEADS,
+        joint_attention_dim=WIDTH,
+        axes_dims_rope=(8, 12, 12),
+    )
+    modulations = [layer[1] for block in transformer.transformer_blocks for layer in (block.img_mod, block.txt_mod)]
+    for layer in (*modulations, transformer.norm_out.linear, transformer.proj_out):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+    return transformer
+
+
+def build_policy(vae: Any, seed: int) -> EditPolicy:
+    """An untrained policy around a trained VAE."""
+    torch.manual_seed(seed)
+    tokenizer = build_tokenizer()
+    return EditPolicy(
+        transformer=build_transformer(),
+        vae=vae,
+        text_encoder=build_text_model(tokenizer),
+        tokenizer=tokenizer,
+        image_processor=build_image_processor(),
+        scheduler=Scheduler(shift=SHIFT, use_dynamic_shifting=False),
+    )
+
+
+def train(policy: EditPolicy, triples: Sequence[EditTriple], settings: FlowSettings, seed: int) -> list[float]:
+    """Train transformer and text model together; returns the losses. Every picture is encoded once, beforehand."""
+    pictures = _pictures(triples)
+    latents = qwen_vae.encode(policy.vae, pictures)
+    sources, targets = latents[::2], latents[1::2]  # (N, 16, 32)
+    seen = see_triples(policy, triples, pictures[::2])
+    nothing = _nothing(policy, seen)
+
+    def velocity(x_t: Tensor, t: Tensor, index: Tensor, dropped: Tensor) -> Tensor:
+        batch = seen.select(index)
+        without = dropped[:, None]
+        batch = Seen(
+            torch.where(without, nothing.ids, batch.ids), torch.where(without, nothing.mask, batch.mask), batch.pixels
+        )
+        text = hidden_states(policy.text_encoder, batch, index % 2 == 0)
+        return predict(policy, x_t, t, sources[index], text, batch.mask)
+
+    return train_flow((policy.transformer, policy.text_encoder), velocity, targets, settings, seed)
+
+
+def predict(policy: EditPolicy, x_t: Tensor, t: Tensor, source: Tensor, text: Tensor, mask: Tensor) -> Tensor:
+    """v `(B, 16, 32)` of latents `x_t (B, 16, 32)` at times `t (B,)` beside the source's `(B, 16, 32)`."""
+    v: Tensor = policy.transformer(
+        hidden_states=torch.cat([x_t, source], dim=1),
+        timestep=t,
+        encoder_hidden_states=text,
+        encoder_hidden_states_mask=mask[:, DROPPED:],
+        img_shapes=[SHAPES_OF_SEQUENCE] * len(x_t),
+        return_dict=False,
+    )[0]
+    return v[:, : x_t.shape[1]]
+
+
+@torch.no_grad()
+def redraw(
+    policy: EditPolicy, triples: Sequence[EditTriple], seed: int, *, steps: int = 8, mapped: bool = True
+) -> list[Image.Image]:
+    """Every source after its edit, by the ODE without guidance; the noise of place i comes from (seed, i).
+
+    `mapped`: see `qwen_text.hidden_states`.
+    """
+    pictures: list[Image.Image] = []
+    for start in range(0, len(triples), 64):
+        part = triples[start : start + 64]
+        drawn = np.stack([picture(each.source) for each in part])
+        seen, source = see_triples(policy, part, drawn), qwen_vae.encode(policy.vae, drawn)
+        text = hidden_states(policy.text_encoder, seen, torch.full((len(part),), mapped))
+        noise = [torch.Generator().manual_seed(1_000_000 * seed + start + i) for i in range(len(part))]
+        x = torch.stack([torch.randn(source.shape[1:], generator=each) for each in noise])
+        u = torch.linspace(1, 0, steps + 1)
+        sigmas = SHIFT * u / (1 + (SHIFT - 1) * u)
+        for sigma, after in itertools.pairwise(sigmas):
+            v = predict(policy, x, sigma.expand(len(part)), source, text, seen.mask)
+            x = x + (after - sigma) * v
+        pictures += [Image.fromarray(pixels) for pixels in qwen_vae.decode(policy.vae, x)]
+    return pictures
+
+
+def see_triples(policy: EditPolicy, triples: Sequence[EditTriple], sources: NDArray[np.uint8]) -> Seen:
+    """Instructions and drawn sources `(N, 64, 64, 3)` as the text model reads them."""
+    instructions = [each.instruction for each in triples]
+    return see(policy.tokenizer, policy.image_processor, instructions, [Image.fromarray(each) for each in sources])
+
+
+def reconstruct(policy: EditPolicy, triples: Sequence[EditTriple]) -> list[Image.Image]:
+    """The true targets after the autoencoder, which no edit can be better than."""
+    targets = np.stack([picture(each.target) for each in triples])
+    return [Image.fromarray(pixels) for pixels in qwen_vae.decode(policy.vae, qwen_vae.encode(policy.vae, targets))]
+
+
+def _pictures(triples: Sequence[EditTriple]) -> NDArray[np.uint8]:
+    """Sources and targets by turns, `(2 N, 64, 64, 3)`."""
+    return np.stack([picture(scene) for each in triples for scene in (each.source, each.target)])
+
+
+def _models(policy: EditPolicy) -> dict[str, Any]:
+    return {name: getattr(policy, name) for name in MODELS}
+
+
+def _nothing(policy: EditPolicy, seen: Seen) -> Seen:
+    """An example without instruction, as long as the others."""
+    one = see(policy.tokenizer, policy.image_processor, [NOTHING], [Image.new("RGB", (8, 8))])
+    missing = seen.ids.shape[1] - one.ids.shape[1]
+    pad = policy.tokenizer.pad_token_id
+    return Seen(
+        torch.nn.functional.pad(one.ids, (0, missing), value=pad),
+        torch.nn.functional.pad(one.mask, (0, missing)),
+        one.pixels,
+    )
+
+
+def save(policy: EditPolicy, folder: Path) -> None:
+    """Write the pipeline's folder and leave the models in float16.
+
+    The processor's video part is there only because loading it asks for one.
+    """
+    for name, model in _models(policy).items():
+        model.half().save_pretrained(folder / name)
+    policy.scheduler.save_pretrained(folder / "scheduler")
+    policy.tokenizer.save_pretrained(folder / "tokenizer")
+    policy.tokenizer.save_pretrained(folder / "processor")
+    policy.image_processor.save_pretrained(folder / "processor")
+    settings = json.loads((folder / "processor" / "preprocessor_config.json").read_text())
+    video = {**settings, "video_processor_type": "Qwen2VLVideoProcessor"}
+    del video["image_processor_type"]
+    (folder / "processor" / "video_preprocessor_config.json").write_text(json.dumps(video, indent=2) + "\n")
+    (folder / "model_index.json").write_text(json.dumps(INDEX, indent=2) + "\n")
+
+
+def load(folder: Path) -> EditPolicy:
+    """The policy in float32 on the CPU."""
+    return EditPolicy(
+        **{
+            name: kind.from_pretrained(folder / name, dtype=torch.float32, local_files_only=True).eval()
+            for name, kind in MODELS.items()
+        },
+        tokenizer=Qwen2Tokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
+        image_processor=Qwen2VLImageProcessorPil.from_pretrained(folder / "processor", local_files_only=True),
+        scheduler=Scheduler.from_pretrained(folder / "scheduler", local_files_only=True),
+    )
