@@ -94,7 +94,8 @@ class Rollout:
 
     def pictures(self) -> list[Image.Image]:
         """All candidates, decoded."""
-        return self.evaluation.policy.decode(self.x_0, every(self.cond, self.group))
+        with torch.no_grad():
+            return self.evaluation.policy.decode(self.x_0, every(self.cond, self.group))
 
 
 @torch.no_grad()
@@ -122,6 +123,15 @@ def sample(evaluation: Evaluation, cond: Cond, noise: Noise, step: Step | None =
 def every(cond: Cond, group: int) -> Cond:
     """`cond` for each candidate of each group."""
     return cond if group == 1 else cond.select([b for b in range(len(cond)) for _ in range(group)])
+
+
+def batches(policy: Policy, prompts: Sequence[Prompt], numbers: Sequence[int], size: int) -> list[list[int]]:
+    """`numbers` of `prompts` in batches of up to `size`, each of prompts whose pictures have one size."""
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for number in numbers:
+        prompt = prompts[number]
+        alike.setdefault(policy.encode([prompt]).sizes if prompt.source else (), []).append(number)
+    return [same[at : at + size] for same in alike.values() for at in range(0, len(same), size)]
 
 
 class Counted:

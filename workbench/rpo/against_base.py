@@ -1,0 +1,165 @@
+"""The policy and the frozen base on the same prompts and noise: which is better, and whether anything else changed."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from math import ceil, sqrt
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from workbench.atomic import replacing
+from workbench.evaluation.statistics import proportion
+from workbench.pairs.comparison import Comparison
+from workbench.rpo.alarms import LEAST_PROMPTS, Alarms
+from workbench.rpo.config import RpoConfig
+from workbench.rpo.draws import Noise, generator, position
+from workbench.rpo.judge_queue import JudgeQueue
+from workbench.rpo.plan import make_plan
+from workbench.rpo.policy import Policy, Prompt
+from workbench.rpo.processes import Processes
+from workbench.rpo.reward import Judged, RewardPanel, png
+from workbench.rpo.rollout import Evaluation, batches, sample
+from workbench.runs.storage import storage
+
+_CELL = 256
+"""Pixels a side that a picture takes in a grid, at most."""
+
+Await = Callable[["Future[list[Judged]]"], list[Judged]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One fixed prompt's picture, and by metric's name what came of it: 1 won, 0 lost, 1/2 a tie, None a failure."""
+
+    number: int
+    picture: bytes
+    won: Mapping[str, float | None]
+
+
+class AgainstBase:
+    """Fixed prompts with fixed noise, sampled without fresh noise; every process has its share of them.
+
+    - `queues`: judges by the metric that says how often the policy won against the base.
+    """
+
+    def __init__(
+        self,
+        config: RpoConfig,
+        policy: Policy,
+        prompts: Sequence[Prompt],
+        queues: Mapping[str, JudgeQueue],
+        processes: Processes,
+        run: Path,
+    ) -> None:
+        self._config, self._policy, self._queues, self._processes, self._run = config, policy, queues, processes, run
+        n = min(config.evaluated, len(prompts))
+        self._prompts = [prompts[position(config.seed, place, len(prompts))] for place in range(n)]
+        self._base: dict[int, bytes] = {}
+        self._alarms: Alarms | None = None
+
+    @property
+    def is_on(self) -> bool:
+        return bool(self._config.evaluate_every and self._prompts)
+
+    def is_due(self, update: int) -> bool:
+        """Every `evaluate_every` updates, and after the last."""
+        return self.is_on and (update % self._config.evaluate_every == 0 or update == self._config.updates)
+
+    def start(self) -> None:
+        """Sample the base, and write what it draws as the grid of update 0."""
+        with self._policy.reference():
+            mine = self._processes.attempt(lambda: self._pictures(0), self._policy.device)
+        self._base = dict(mine)
+        everyone = self._processes.gather([_Seen(number, picture, {}) for number, picture in mine.items()])
+        if not self._processes.is_main:
+            return
+        self._write_grid(0, everyone)
+        if len(everyone) >= LEAST_PROMPTS:
+            self._alarms = Alarms.baseline(_in_order(everyone))
+
+    def look(self, update: int, wait: Await) -> dict[str, Any]:
+        """Win rates against the base with intervals and n, and alarms; writes the grid of the update.
+
+        - `wait`: for verdicts. Raises whatever it, or a judge, raises, on all processes.
+        """
+        mine = self._processes.attempt(lambda: self._seen(update, wait), self._policy.device)
+        everyone = self._processes.gather(mine)
+        if not self._processes.is_main:
+            return {}
+        self._write_grid(update, everyone)
+        rates = {name: _win_rate([each.won[name] for each in everyone]) for name in self._queues}
+        return {**rates, "alarms": self._alarms.check(update, _in_order(everyone)) if self._alarms else []}
+
+    def _seen(self, update: int, wait: Await) -> list[_Seen]:
+        pictures = self._pictures(update)
+        comparisons = [
+            Comparison(
+                f"u{update}-fixed{number}",
+                self._policy.task,
+                self._prompts[number].text,
+                (picture, self._base[number]),
+                self._prompts[number].source,
+            )
+            for number, picture in pictures.items()
+        ]
+        asked = {name: queue.submit(comparisons) for name, queue in self._queues.items()}
+        judged = {name: wait(future) for name, future in asked.items()}
+        return [
+            _Seen(number, picture, {name: _won(each[place]) for name, each in judged.items()})
+            for place, (number, picture) in enumerate(pictures.items())
+        ]
+
+    def _pictures(self, update: int) -> dict[int, bytes]:
+        sampling = self._config.sampling
+        plan = make_plan(sampling.model_copy(update={"kind": "ode"}), generator(self._config.seed, "fixed"))
+        evaluation = Evaluation(self._policy, plan, sampling.truncate, update)
+        mine = range(self._processes.index, len(self._prompts), self._processes.count)
+        drawn: dict[int, bytes] = {}
+        for numbers in batches(self._policy, self._prompts, mine, self._config.batch):
+            cond = self._policy.encode([self._prompts[number] for number in numbers])
+            rollout = sample(evaluation, cond, Noise(self._config.seed, -1, numbers, candidates=1))
+            drawn |= zip(numbers, map(png, rollout.pictures()), strict=True)
+        return drawn
+
+    def _write_grid(self, update: int, seen: Sequence[_Seen]) -> None:
+        path = self._run / "grids" / f"update-{update:06d}.webp"
+        with storage(path), replacing(path) as temporary:
+            _grid(_in_order(seen)).save(temporary, "WEBP", quality=90)
+
+
+def judged_both_ways(panel: RewardPanel) -> RewardPanel:
+    """The panel with every judge asked in both orders: the policy is always the first candidate."""
+    return replace(panel, judges=tuple(replace(each, both_orders=True) for each in panel.judges))
+
+
+def _win_rate(won: Sequence[float | None]) -> dict[str, Any]:
+    """The share won with Wilson's interval, ties half; `failed` verdicts are left out and counted."""
+    counted = [each for each in won if each is not None]
+    rate = proportion(counted, range(len(counted)))
+    return {"value": rate.value, "ci95": rate.ci95, "n": rate.n, "failed": len(won) - len(counted)}
+
+
+def _won(judged: Judged) -> float | None:
+    if judged.status == "failed":
+        return None
+    ours, base = judged.values
+    return 0.5 if judged.status == "tied" else float(ours > base)
+
+
+def _in_order(seen: Sequence[_Seen]) -> list[Image.Image]:
+    return [Image.open(io.BytesIO(each.picture)) for each in sorted(seen, key=lambda each: each.number)]
+
+
+def _grid(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures beside and below each other, row by row, in order."""
+    columns = ceil(sqrt(len(pictures)))
+    side = min(_CELL, max(max(picture.size) for picture in pictures))
+    grid = Image.new("RGB", (columns * side, ceil(len(pictures) / columns) * side), "white")
+    for place, picture in enumerate(pictures):
+        cell = picture.convert("RGB")
+        cell.thumbnail((side, side))
+        grid.paste(cell, (place % columns * side, place // columns * side))
+    return grid

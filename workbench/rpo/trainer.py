@@ -1,0 +1,257 @@
+"""Rubric Policy Optimization: sample groups, have them judged meanwhile, step on what the verdicts say; whole or not.
+
+Every update draws its random numbers from its own number, so a run goes on after a stop as if there had been none, and
+comes out the same on any number of processes up to the order of additions.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Self
+
+import torch
+from accelerate import Accelerator
+
+from workbench.background import LoopThread
+from workbench.rpo import checkpoint
+from workbench.rpo.advantages import advantages
+from workbench.rpo.against_base import AgainstBase, judged_both_ways
+from workbench.rpo.config import RpoConfig
+from workbench.rpo.draws import Noise, generator, position
+from workbench.rpo.judge_queue import JudgeQueue
+from workbench.rpo.learner import Learner
+from workbench.rpo.metrics import Journal, State, Tally, TooManyFailures, check_failures
+from workbench.rpo.plan import Plan, make_plan
+from workbench.rpo.policy import Policy, Prompt
+from workbench.rpo.processes import Processes, Stopped
+from workbench.rpo.reward import Judged, RewardPanel, comparison_of
+from workbench.rpo.rollout import Evaluation, Rollout, batches, sample
+from workbench.rpo.strategies import learn, sample_with_gradients
+from workbench.runs.folder import RunFolder
+from workbench.vlm.errors import StopRun
+
+Asked = list[tuple[Rollout, "Future[list[Judged]]"]]
+
+
+class Trainer:
+    """Trains the adapter of `policy` on what `panel` says of its pictures of `prompts`, into the folder `run`.
+
+    >>> with Trainer(config, policy, panel, prompts, folder) as trainer:  # doctest: +SKIP
+    ...     trainer.train()
+    'finished'
+
+    Goes on from the folder's latest checkpoint. Writes `metrics.jsonl`, `status.json`, `grids/`, `checkpoints/` and in
+    the end `lora/`, from the main process only.
+
+    - `gold`: judges that are only watched. - `report`: is given every line of the metrics.
+
+    Raises `ValueError` for no prompts and groups that do not divide, `CheckpointError` for another run's checkpoint.
+    """
+
+    def __init__(
+        self,
+        config: RpoConfig,
+        policy: Policy,
+        panel: RewardPanel,
+        prompts: Sequence[Prompt],
+        run: RunFolder | Path,
+        *,
+        gold: RewardPanel | None = None,
+        accelerator: Accelerator | None = None,
+        report: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> None:
+        self.config, self.policy, self.prompts, self._report = config, policy, prompts, report
+        self.path = run.path if isinstance(run, RunFolder) else run
+        self.processes = Processes(accelerator or Accelerator())
+        config.per_process(self.processes.count)
+        if not prompts:
+            raise ValueError(f"prompts: {config.prompts} has none to train on")
+        self.learner, self.update = Learner(policy.trainable(), config.optimizer), 0
+        if saved := checkpoint.latest(self.path):
+            self.update, state = checkpoint.load(saved, config, self.learner.state())
+            self.learner.load(state)
+        else:
+            self.processes.share(self.learner.parameters)
+        self._journal = Journal(self.path, self.update, config.updates) if self.processes.is_main else None
+        self._stop, self._loop = threading.Event(), LoopThread("judging")
+        self._queue = JudgeQueue(panel, self._loop)
+        watched = {"win_rate_base": JudgeQueue(judged_both_ways(panel), self._loop)}
+        if gold is not None:
+            watched["gold_win_rate_base"] = JudgeQueue(judged_both_ways(gold), self._loop)
+        self._base = AgainstBase(config, policy, prompts, watched, self.processes, self.path)
+        self._panels = [panel, *([] if gold is None else [gold])]
+
+    def train(self, until: int | None = None) -> State:
+        """Train up to an update, or to the end; says how that ended, with the last whole update saved in any case.
+
+        - `finished`, `stopped`: as asked. - `paused`: a judge failed too often, or for good.
+
+        Raises `StopRun` where the judges never answered, `NotFiniteError`, `MemoryError` with a way out, and what else
+        makes training fail.
+        """
+        goal = min(until or self.config.updates, self.config.updates)
+        ended, problem = ("finished" if goal == self.config.updates else "stopped"), ""
+        self._say("running")
+        try:
+            if self._base.is_on and self.update < goal:
+                self._base.start()
+            while self.update < goal:
+                self._one_update()
+        except Stopped:
+            ended = "stopped"
+        except (StopRun, TooManyFailures) as error:
+            if self.update == 0 and isinstance(error, StopRun):
+                self._say("failed", str(error))
+                raise
+            ended, problem = "paused", str(error)
+        except Exception as error:
+            self._say("failed", str(error))
+            if self.update:
+                self._save()
+            raise
+        self._save()
+        if self.processes.is_main and self.update:
+            with self.learner.averaged():
+                self.policy.export(self.path / "lora")
+        self._say(ended, problem)
+        return ended
+
+    def stop(self) -> None:
+        """Ask training to end with the last whole update; any thread may, and handlers of signals."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """End judging and close the judges' connections."""
+        for panel in self._panels:
+            self._loop.submit(panel.close()).result()
+        self._loop.close()
+        if self._journal:
+            self._journal.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _one_update(self) -> None:
+        update, began, whole = self.update + 1, perf_counter(), self.learner.state()
+        self._seconds = {"sample": 0.0, "judge_wait": 0.0, "train": 0.0}
+        asked: Asked = []
+        try:
+            for _ in range(self.config.objective.rounds):
+                line = self._round(update, asked)
+        except BaseException:
+            for _, future in asked:
+                future.cancel()
+            self.learner.load(whole)
+            raise
+        self.update, looked = update, {}
+        try:
+            if self._base.is_due(update):
+                with self._timed("evaluate"), self.learner.averaged():
+                    looked = self._base.look(update, self._await)
+        finally:  # a stop while looking does not undo the update
+            self._write({**line, **looked}, perf_counter() - began)
+        if update % self.config.checkpoint_every == 0:
+            self._save()
+
+    def _round(self, update: int, asked: Asked) -> dict[str, Any]:
+        """One step on an update's groups, the same on all processes; samples them where none are `asked` about yet."""
+        plan = make_plan(self.config.sampling, generator(self.config.seed, "update", update, "plan"))
+        tally, problem = Tally(), None
+        try:
+            if not asked:
+                self._sample(update, plan, asked)
+            tally = self._learn(asked)
+        except torch.OutOfMemoryError as error:
+            from workbench.rpo.estimate import advice
+
+            problem = MemoryError(f"update {update}: out of memory ({error}); {advice(self.config)}")
+            problem.__cause__ = error
+        except Exception as error:
+            problem = error
+        gradient = self.learner.take_gradient()
+        tally = replace(tally, **self._seconds)
+        total = self.processes.total(torch.cat([gradient, tally.vector(self.processes, gradient)]), problem)
+        gradient, tally = total[: len(gradient)], Tally.of(total[len(gradient) :])
+        check_failures(tally, self.config, update)
+        norm, lr = None, None
+        if tally.decided:
+            steps = tally.received * self.config.sampling.group * len(plan.trained)
+            norm, lr = self.learner.step(gradient / steps, update)
+        return {"update": update, "grad_norm": norm, "lr": lr, **tally.line(self.processes.count)}
+
+    def _sample(self, update: int, plan: Plan, asked: Asked) -> None:
+        """Sample this process's groups, each batch judged while the next is sampled."""
+        config, share = self.config, self.config.per_process(self.processes.count)
+        evaluation = Evaluation(self.policy, plan, config.sampling.truncate, update)
+        first = (update - 1) * config.groups
+        prompts = [self.prompts[position(config.seed, first + j, len(self.prompts))] for j in range(config.groups)]
+        mine = range(self.processes.index * share, (self.processes.index + 1) * share)
+        for numbers in batches(self.policy, prompts, mine, config.batch):
+            self._go_on(asked)
+            with self._timed("sample"):
+                cond = self.policy.encode([prompts[j] for j in numbers])
+                noise = Noise(config.seed, update, numbers, config.sampling.group)
+                strategy = sample_with_gradients if config.objective.strategy == "fused" else sample
+                rollout = strategy(evaluation, cond, noise)
+                pictures = rollout.pictures()
+                shown = [pictures[at : at + rollout.group] for at in range(0, len(pictures), rollout.group)]
+            comparisons = [
+                comparison_of(update, j, self.policy.task, prompts[j].text, candidates, prompts[j].source)
+                for j, candidates in zip(numbers, shown, strict=True)
+            ]
+            asked.append((rollout, self._queue.submit(comparisons)))
+
+    def _learn(self, asked: Asked) -> Tally:
+        """Gradients of all batches in the order sampled, whichever verdict comes first."""
+        tally, objective = Tally(), self.config.objective
+        for rollout, future in asked:
+            with self._timed("judge_wait"):
+                judged = self._await(future)
+            with self._timed("train"):
+                values = [value for each in judged for value in advantages(objective.advantage, each)]
+                learned = learn(rollout, values, objective)
+            for each in judged:
+                tally = tally.with_verdict(each)
+            tally = replace(tally, learned=tally.learned + learned)
+        return tally
+
+    def _await(self, future: "Future[list[Judged]]") -> list[Judged]:
+        while not wait([future], timeout=0.1).done:
+            self._go_on([])
+        return future.result()
+
+    def _go_on(self, asked: Asked) -> None:
+        """Raises `Stopped` once asked to stop, and what made judging fail, while there is still something to sample."""
+        if self._stop.is_set():
+            raise Stopped("asked to stop")
+        for _, future in asked:
+            if future.done():
+                future.result()
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        began = perf_counter()
+        yield
+        self._seconds[part] = self._seconds.get(part, 0.0) + perf_counter() - began
+
+    def _write(self, line: dict[str, Any], seconds: float) -> None:
+        if self._journal:
+            spent = {**line.pop("seconds"), "evaluate": self._seconds.get("evaluate", 0.0), "total": seconds}
+            self._journal.add({**line, "seconds": spent})
+            if self._report:
+                self._report({**line, "seconds": spent})
+
+    def _save(self) -> None:
+        if self.processes.is_main:
+            checkpoint.save(self.path, self.update, self.learner.state(), self.config)
+
+    def _say(self, state: State, problem: str = "") -> None:
+        if self._journal:
+            self._journal.say(state, problem)
