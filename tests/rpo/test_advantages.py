@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.rpo.advantages import Kind, advantages
@@ -54,6 +54,7 @@ def test_a_decided_group_without_numbers_is_an_error_and_no_loss(kind: Kind, val
         advantages(kind, decided(1.0, value))
 
 
+@settings(deadline=None)
 @given(kind=kinds, values=win_rates, data=st.data())
 def test_advantages_follow_their_candidates(kind: Kind, values: tuple[float, ...], data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(len(values))))
@@ -62,18 +63,21 @@ def test_advantages_follow_their_candidates(kind: Kind, values: tuple[float, ...
     assert shuffled == pytest.approx([given_order[i] for i in order])
 
 
+@settings(deadline=None)
 @given(kind=kinds, values=win_rates)
 def test_a_better_candidate_never_has_the_smaller_advantage(kind: Kind, values: tuple[float, ...]) -> None:
     by_value = [advantage for _, advantage in sorted(zip(values, advantages(kind, decided(*values)), strict=True))]
     assert by_value == sorted(by_value)
 
 
+@settings(deadline=None)
 @given(values=win_rates)
 def test_centred_is_the_published_reward_less_its_mean_over_its_signal(values: tuple[float, ...]) -> None:
     published = np.array(advantages("paper", decided(*values)))
     assert advantages("centered", decided(*values)) == pytest.approx((published - published.mean()) / 0.55, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(first=st.floats(-1e6, 1e6), second=st.floats(-1e6, 1e6))
 def test_a_swapped_verdict_swaps_signs_exactly(first: float, second: float) -> None:
     there = advantages("centered", decided(first, second))
@@ -82,6 +86,7 @@ def test_a_swapped_verdict_swaps_signs_exactly(first: float, second: float) -> N
     assert sum(there) == 0
 
 
+@settings(deadline=None)
 @given(values=win_rates, shift=st.floats(-5, 5), scale=st.floats(0.5, 50))
 def test_group_advantages_forget_where_scores_start_and_nearly_how_far_they_reach(
     values: tuple[float, ...], shift: float, scale: float

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -91,34 +91,40 @@ def test_as_many_evaluations_are_planned_as_there_are_different_inputs(
         assert fused.backward == group * len(plan.trained)
 
 
-@given(
-    steps=st.integers(2, 12),
-    shift=st.floats(0.5, 6),
-    kind=st.sampled_from(["dance", "flow_grpo", "cps"]),
-    window=st.one_of(st.just("all"), st.integers(1, 11)),
-    starts=st.tuples(st.integers(0, 11), st.integers(0, 11)).map(sorted),
-    weights=st.sampled_from(["uniform", "noise"]),
-    seed=st.integers(0, 2**32),
-)
-def test_every_plan_trains_noisy_steps_alone_and_never_the_last(
-    steps: int, shift: float, kind: str, window: Any, starts: list[int], weights: str, seed: int
-) -> None:
-    assume(window == "all" or starts[1] + window < steps)
-    plan = planned(seed, steps=steps, shift=shift, kind=kind, window=window, starts=starts, weights=weights, eta=0.5)
-    ode = [transition("ode", 0.0, plan.sigmas, i) for i in range(steps)]
+@st.composite
+def samplings(draw: st.DrawFn) -> dict[str, Any]:
+    """Settings of all sizes, with windows and starts that fit."""
+    steps = draw(st.integers(2, 12))
+    width = draw(st.integers(1, steps - 1))
+    starts = sorted(draw(st.tuples(st.integers(0, steps - 1 - width), st.integers(0, steps - 1 - width))))
+    return {
+        "steps": steps,
+        "window": draw(st.sampled_from(["all", width])),
+        "starts": starts,
+        "shift": draw(st.floats(0.5, 6)),
+        "kind": draw(st.sampled_from(["dance", "flow_grpo", "cps"])),
+        "eta": draw(st.floats(0.05, 1)),
+        "weights": draw(st.sampled_from(["uniform", "noise"])),
+    }
+
+
+@settings(deadline=None)
+@given(sampling=samplings(), seed=st.integers(0, 2**32))
+def test_every_plan_trains_noisy_steps_alone_and_never_the_last(sampling: dict[str, Any], seed: int) -> None:
+    plan, steps, first = planned(seed, **sampling), sampling["steps"], sampling["starts"]
+    everything = sampling["window"] == "all"
     assert plan.sigmas[0] == 1
     assert plan.sigmas[-1] == 0
     assert not plan.noisy[-1]
-    assert plan.trained == tuple(range(plan.branch, plan.branch + (steps - 1 if window == "all" else window)))
-    assert plan.branch == 0 if window == "all" else starts[0] <= plan.branch <= starts[1]
+    assert len(plan.trained) == (steps - 1 if everything else sampling["window"])
+    assert plan.trained == tuple(range(plan.branch, plan.branch + len(plan.trained)))
+    assert plan.branch == 0 if everything else first[0] <= plan.branch <= first[1]
     for i, (step, noisy) in enumerate(zip(plan.transitions, plan.noisy, strict=True)):
         assert noisy == (i in plan.trained) == (step.std > 0)
-        assert noisy or step == ode[i]
+        assert noisy or step == transition("ode", 0.0, plan.sigmas, i)
     assert tuple(plan.weights) == plan.trained
     assert min(plan.weights.values()) > 0
-    assert plan == planned(
-        seed, steps=steps, shift=shift, kind=kind, window=window, starts=starts, weights=weights, eta=0.5
-    )
+    assert plan == planned(seed, **sampling)
 
 
 def test_windows_start_at_every_allowed_step_about_equally_often() -> None:

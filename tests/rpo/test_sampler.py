@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.distributions import Independent, Normal, kl_divergence
 
@@ -55,6 +55,7 @@ def test_sde_steps_are_euler_steps_of_the_reverse_sde(kind: sampler.Kind, i: int
     assert all(map(math.isfinite, (step.x, step.v, step.std)))
 
 
+@settings(deadline=None)
 @given(t=st.floats(0.01, 1), share=st.floats(0, 0.99), eta=st.floats(0, 1))
 def test_cps_keeps_the_coefficients_of_signal_and_of_all_noise(t: float, share: float, eta: float) -> None:
     """Along x_0 and eps, with the exact velocity: (1 - t') x_0, and old and fresh noise with t'^2 together."""
@@ -142,6 +143,7 @@ def test_the_last_step_of_cps_and_the_ode_gives_the_predicted_picture() -> None:
         torch.testing.assert_close(mean(x, v, step), denoised(x, v, SIGMAS[7]))
 
 
+@settings(deadline=None)
 @given(x_0=st.floats(-3, 3), eps=st.floats(-3, 3), t=st.floats(0, 1))
 def test_the_exact_velocity_points_at_the_picture(x_0: float, eps: float, t: float) -> None:
     x_t = torch.tensor([(1 - t) * x_0 + t * eps], dtype=torch.float64)
