@@ -42,7 +42,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         },
         "objective": {
             "advantage": "centered",
-            "clip": [5.0, 5.0],
+            "clip": [0.2, 0.2],
             "clip_on": "joint",
             "kl": "gaussian",
             "beta": 0.01,
