@@ -5,7 +5,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, cast
 
 import torch
 from PIL import Image
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from workbench.pairs.comparison import ImageSource
+from workbench.pairs.comparison import ImageSource, Task
 from workbench.rpo import adapter
 from workbench.rpo.config import PolicyConfig
 from workbench.rpo.policies.latents import pack, to_picture, unpack
@@ -35,22 +36,22 @@ def weights_dtype(config: PolicyConfig, device: torch.device, dtype: torch.dtype
 class LoraPolicy(ABC):
     """A transformer with an adapter, between an encoder of prompts and a VAE with f = `scale` and packing 2 x 2."""
 
+    task: ClassVar[Task]
+    encoders: ClassVar[tuple[str, ...]]
+    """What of the pipeline is only needed to encode prompts."""
+
     def __init__(
-        self,
-        transformer: Any,
-        vae: Any,
-        config: PolicyConfig,
-        *,
-        scale: int,
-        seed: int,
-        embeddings: Embeddings | None,
+        self, pipeline: Any, config: PolicyConfig, *, seed: int = 0, embeddings: Embeddings | None = None
     ) -> None:
-        if config.size % (2 * scale):
-            raise ValueError(f"policy.size={config.size} is not a multiple of {2 * scale}, which {config.path} needs")
-        adapter.attach(transformer, config, seed=seed)
-        _checkpoint(transformer, config.checkpointing)
-        self.transformer, self.vae, self.config, self.scale = transformer, vae.requires_grad_(False), config, scale
-        self._dtype: torch.dtype = vae.dtype
+        self.pipeline, self.config = pipeline, config
+        self.transformer, self.vae = pipeline.transformer, pipeline.vae.requires_grad_(False)
+        self.scale = int(pipeline.vae_scale_factor)
+        if config.size % (2 * self.scale):
+            raise ValueError(
+                f"policy.size={config.size} is not a multiple of {2 * self.scale}, which {config.path} needs"
+            )
+        adapter.attach(self.transformer, config, seed=seed)
+        _checkpoint(self.transformer, config.checkpointing)
         self._embeddings = embeddings
         self._encoded: dict[tuple[str, ImageSource | None], Cond] = {}
 
@@ -62,7 +63,7 @@ class LoraPolicy(ABC):
     @property
     def dtype(self) -> torch.dtype:
         """Of the frozen weights."""
-        return self._dtype
+        return cast(torch.dtype, self.vae.dtype)
 
     def encode(self, prompts: Sequence[Prompt]) -> Cond:
         """The prompts as the transformer reads them, each encoded once and kept on the CPU.
@@ -91,6 +92,10 @@ class LoraPolicy(ABC):
                 self._cond(prompt)
         self.release()
 
+    def release(self) -> None:
+        """Free the encoders."""
+        self.pipeline.register_modules(**dict.fromkeys(self.encoders))
+
     def init_latents(self, cond: Cond, generators: Sequence[torch.Generator]) -> Tensor:
         """Noise `(B, S, C)` in float32, sample b from `generators[b]` (on the CPU) alone, as the pipeline draws it."""
         shape = (1, self.channels, cond.height // self.scale, cond.width // self.scale)
@@ -111,14 +116,22 @@ class LoraPolicy(ABC):
         """Within it the adapter is off."""
         return adapter.disabled(self.transformer)
 
+    def export(self, folder: Path) -> None:
+        """Write the adapter so that the pipeline's `load_lora_weights(folder)` loads it, alpha included."""
+        self.pipeline.save_lora_weights(
+            folder,
+            transformer_lora_layers=adapter.state(self.transformer),
+            transformer_lora_adapter_metadata=adapter.metadata(self.transformer),
+        )
+
     @property
     @abstractmethod
     def channels(self) -> int:
         """Channels of the VAE's latents."""
 
     @abstractmethod
-    def release(self) -> None:
-        """Free the encoders."""
+    def velocity(self, x_t: Tensor, sigma: float, cond: Cond) -> Tensor:
+        """v `(B, S, C)` in float32 of latents `(B, S, C)`, as the conditioning time `sigma` in (0, 1] has it."""
 
     @abstractmethod
     def _encode(self, prompt: Prompt) -> Cond:
@@ -133,6 +146,11 @@ class LoraPolicy(ABC):
         if key not in self._encoded:
             if self._embeddings is not None:
                 return self._embeddings.read(prompt)
+            if getattr(self.pipeline, self.encoders[0]) is None:
+                raise ValueError(
+                    f"prompt {prompt.id} ({prompt.text!r}) is new, and the encoders are freed: "
+                    "give it to `prepare` with the others"
+                )
             with torch.no_grad():
                 self._encoded[key] = self._encode(prompt).to("cpu")
         return self._encoded[key]

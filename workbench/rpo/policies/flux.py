@@ -1,6 +1,5 @@
 """FLUX.1 (text to image): `FluxPipeline`'s own parts, with velocity as the pipeline computes it."""
 
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
@@ -8,7 +7,6 @@ from diffusers import FluxPipeline
 from torch import Tensor
 
 from workbench.pairs.comparison import Task
-from workbench.rpo import adapter
 from workbench.rpo.config import PolicyConfig
 from workbench.rpo.policies.base import Embeddings, LoraPolicy, weights_dtype
 from workbench.rpo.policies.latents import positions
@@ -22,19 +20,7 @@ class FluxPolicy(LoraPolicy):
     """`FluxPolicy.load(PolicyConfig(path="data/models/tiny_flux", size=64), "cpu")`."""
 
     task: ClassVar[Task] = "t2i"
-
-    def __init__(
-        self, pipeline: Any, config: PolicyConfig, *, seed: int = 0, embeddings: Embeddings | None = None
-    ) -> None:
-        super().__init__(
-            pipeline.transformer,
-            pipeline.vae,
-            config,
-            scale=pipeline.vae_scale_factor,
-            seed=seed,
-            embeddings=embeddings,
-        )
-        self.pipeline = pipeline
+    encoders: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2")
 
     @classmethod
     def load(
@@ -90,24 +76,7 @@ class FluxPolicy(LoraPolicy):
         velocity: Tensor = v.float()
         return velocity
 
-    def export(self, folder: Path) -> None:
-        """Write the adapter so that `FluxPipeline.load_lora_weights(folder)` loads it, alpha included."""
-        FluxPipeline.save_lora_weights(
-            folder,
-            transformer_lora_layers=adapter.state(self.transformer),
-            transformer_lora_adapter_metadata=adapter.metadata(self.transformer),
-        )
-
-    def release(self) -> None:
-        """Free CLIP and T5."""
-        self.pipeline.register_modules(text_encoder=None, text_encoder_2=None)
-
     def _encode(self, prompt: Prompt) -> Cond:
-        if self.pipeline.text_encoder is None:
-            raise ValueError(
-                f"prompt {prompt.id} ({prompt.text!r}) is new, and the text encoders are freed: "
-                "give it to `prepare` with the others"
-            )
         tensors = self._texts(prompt.text, "")
         if self.config.true_cfg > 1:
             tensors |= self._texts("", "empty_")
