@@ -51,7 +51,7 @@ def train_flow(
     for step in range(settings.steps):
         _set_rate(optimizers, _rate(step, settings))
         loss = _loss(velocity, latents, next(order), settings, generator)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(parameters, 1.0)
         for optimizer in optimizers:
             optimizer.step()

@@ -1,9 +1,11 @@
 """The tiny text-to-image policy: a genuine FluxPipeline of 2.6 million weights, trained on the shapes world."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
 from PIL.Image import Image
@@ -12,9 +14,16 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
 from workbench.shapes.grammar import COUNTS, RELATIONS, SIZE_WORDS
+from workbench.shapes.pretrain.accuracy import accuracy
+from workbench.shapes.pretrain.card import write_card
 from workbench.shapes.pretrain.flow import FlowSettings, train_flow
+from workbench.shapes.pretrain.scenes import picture, prompts, t2i_scenes
+from workbench.shapes.pretrain.vae import encode, reconstructed, train_vae
 from workbench.shapes.scene import COLORS, SHAPES
 
+SCENES, VAE_STEPS, FLOW_STEPS = 60_000, 1_100, 2_400
+TEST_PROMPTS, TEST_SEEDS = 400, 4
+PARTS = ("transformer", "text_encoder", "text_encoder_2", "vae")
 TEXT_TOKENS = 16
 HEADS, HEAD_WIDTH = 4, 32
 WIDTH = HEADS * HEAD_WIDTH
@@ -31,13 +40,14 @@ def vocabulary() -> dict[str, int]:
     return {word: i for i, word in enumerate(dict.fromkeys(["<pad>", "</s>", "<unk>", *words]))}
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
+def build_tokenizer() -> Any:
     """Words as tokens, `</s>` after the last, at most 16 in all; a full stop is dropped."""
     tokenizer = Tokenizer(models.WordLevel(vocabulary(), unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace(".", "")])
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", END)])
-    return PreTrainedTokenizerFast(
+    build: Any = PreTrainedTokenizerFast
+    return build(
         tokenizer_object=tokenizer,
         pad_token="<pad>",
         eos_token="</s>",
@@ -114,8 +124,10 @@ def build_pipeline(vae: Any, seed: int) -> Any:
     """An untrained FluxPipeline around a trained VAE."""
     torch.manual_seed(seed)
     clip, t5 = build_text_encoders()
-    return FluxPipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=SHIFT, use_dynamic_shifting=False),
+    build: Any = FluxPipeline
+    schedule: Any = FlowMatchEulerDiscreteScheduler
+    return build(
+        scheduler=schedule(shift=SHIFT, use_dynamic_shifting=False),
         vae=vae,
         text_encoder=clip.eval(),
         tokenizer=build_tokenizer(),
@@ -152,9 +164,44 @@ def train(pipeline: Any, prompts: Sequence[str], latents: Tensor, settings: Flow
     return train_flow(modules, velocity, packed, settings, seed)
 
 
+def make(out: Path, *, seed: int = 0, effort: float = 1.0) -> None:
+    """Draw scenes, train the VAE, then transformer and text encoders; save them to `out` in float16 with a card.
+
+    `effort` scales the numbers of scenes and steps.
+    """
+    start = time.monotonic()
+    n_scenes, vae_steps, flow_steps = (max(round(effort * full), 200) for full in (SCENES, VAE_STEPS, FLOW_STEPS))
+    scenes = t2i_scenes(n_scenes, seed, "train")
+    pictures = np.stack([picture(each.scene) for each in scenes])
+    vae = train_vae(pictures, vae_steps, seed)
+    pipeline = build_pipeline(vae, seed)
+    settings = FlowSettings(steps=flow_steps, shift=SHIFT)
+    train(pipeline, [each.prompt for each in scenes], encode(vae, pictures), settings, seed)
+    pipeline.to(torch.float16)
+    pipeline.save_pretrained(out)
+    print(f"{out}: saved after {(time.monotonic() - start) / 60:.0f} minutes", flush=True)
+    pipeline = load(out)
+    chosen = prompts("test", TEST_PROMPTS, 0)
+    measured = accuracy(chosen, lambda some, seed: draw(pipeline, some, seed), range(TEST_SEEDS))
+    card = write_card(
+        measured,
+        weights=sum(each.numel() for name in PARTS for each in getattr(pipeline, name).parameters()) / 1e6,
+        prompts=len(chosen),
+        last_seed=TEST_SEEDS - 1,
+        reconstructed=reconstructed(pipeline.vae, 1000, seed).percent(),
+        seed=seed,
+        vae_steps=vae_steps,
+        flow_steps=flow_steps,
+        scenes=n_scenes,
+    )
+    (out / "README.md").write_text(card, encoding="utf-8")
+    print(f"{out}: {measured.fully.percent()} of pictures fully right (synthetic)", flush=True)
+
+
 def load(folder: Path) -> Any:
     """The pipeline in float32, silent, on the CPU."""
-    pipeline = FluxPipeline.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+    build: Any = FluxPipeline
+    pipeline = build.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
