@@ -40,7 +40,13 @@ class ShuffledJudge:
 
 
 def build_judges(
-    configs: Sequence[RewardConfig], task: Task, *, seed: int, cache: Path | None, person: Judge | None = None
+    configs: Sequence[RewardConfig],
+    task: Task,
+    *,
+    seed: int,
+    cache: Path | None,
+    person: Judge | None = None,
+    called: str = "rewards",
 ) -> RewardPanel:
     """The panel of judges that `configs` describe.
 
@@ -48,6 +54,7 @@ def build_judges(
     - `cache`: the file for what is answered, best in the run's folder: candidates are new every time, so only a resumed
       run asks again, and then pays nothing twice; about 4 kB a call. None keeps no answers.
     - `person`: who votes where a reward is of kind `person`, such as a `VotePanel` shown in the notebook.
+    - `called`: the field of the configuration they come from, for messages.
 
     Rewards at one endpoint share a client. Raises `ValueError` naming the reward and what is wrong with it, and
     `StopRun` when a server cannot be used.
@@ -66,7 +73,7 @@ def build_judges(
 
     judges = []
     for number, config in enumerate(configs):
-        where = f"rewards[{number}]"
+        where = f"{called}[{number}]"
         match config.kind:
             case "oracle":
                 judge: Judge = OracleJudge()
