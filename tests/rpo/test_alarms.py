@@ -45,9 +45,9 @@ def test_fewer_than_one_check_in_a_hundred_is_a_false_alarm(pictures: list[Image
     for _ in range(300):
         drawn = rng.permutation(len(pictures))[: base + batch]
         first, then = drawn[:base], drawn[base:]
-        low, high = Alarms(Measured(every.means[first], every.alike[np.ix_(first, first)]), base).usual(batch)
-        values = Measured(every.means[then], every.alike[np.ix_(then, then)]).values
-        false += bool(((values < low) | (values > high)).any())
+        now = Measured(every.means[then], every.alike[np.ix_(then, then)])
+        low, high = Alarms(Measured(every.means[first], every.alike[np.ix_(first, first)]), base).usual(now)
+        false += bool(((now.values < low) | (now.values > high)).any())
     assert false < 3
 
 
@@ -80,6 +80,23 @@ def test_prompts_that_all_give_one_picture_are_caught(
     same = int(share * BATCH)
     collapsed = [batch[0]] * same + batch[same:]
     assert any("near-duplicates" in sentence for sentence in alarms.check(7, collapsed))
+
+
+def test_the_same_prompts_are_compared_one_by_one() -> None:
+    specs = [random_spec(np.random.default_rng(i)) for i in range(16)]
+
+    def drawn_again(seed: int) -> list[Image.Image]:
+        rng = np.random.default_rng(seed)
+        placed = [place(items(spec), spec.relation, rng) for spec in specs]
+        return [render(Scene(objects or (), random_background(rng)), 64) for objects in placed]
+
+    alarms = Alarms.baseline(drawn_again(0), range(16))
+    assert all(alarms.check(7, drawn_again(seed), range(16)) == [] for seed in range(1, 12))
+    shriller = [ImageEnhance.Color(each).enhance(1.7) for each in drawn_again(1)]
+    assert any("saturation" in sentence for sentence in alarms.check(7, shriller, range(16)))
+    (_, by_prompt), (_, by_batch) = (alarms.usual(measure(shriller, names)) for names in (range(16), None))
+    assert (by_prompt[:3] < by_batch[:3]).all(), "other prompts might just have more colour"
+    assert alarms.check(7, shriller[::-1], range(15, -1, -1)) == alarms.check(7, shriller, range(16))
 
 
 def test_candidates_of_one_prompt_may_be_alike(alarms: Alarms, pictures: list[Image.Image]) -> None:

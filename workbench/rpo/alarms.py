@@ -41,10 +41,12 @@ class Measured:
 
     - `means`: the first four of `STATISTICS`, averaged over a prompt's pictures; `(prompts, 4)`.
     - `alike`: share of near-duplicates between the pictures of two prompts; `(prompts, prompts)`.
+    - `prompts`: what they were called, in this order; None where nobody said.
     """
 
     means: Array
     alike: Array
+    prompts: tuple[Hashable, ...] | None = None
 
     @property
     def values(self) -> Array:
@@ -61,7 +63,7 @@ class Alarms:
     ['update 120: saturation 0.61, the base has 0.31 and at most 0.42 is usual (64 pictures of 32 prompts; ...)']
 
     An alarm is raised outside `usual`, by near-duplicates only above it. On pictures like the base's, fewer than one
-    check in a hundred does so.
+    check in a hundred does so. The same named prompts as the base's are compared one by one, which notices far less.
     """
 
     base: Measured
@@ -83,7 +85,7 @@ class Alarms:
     ) -> list[str]:
         """A sentence for every statistic that is out of the ordinary; none if all is well."""
         now = measure(pictures, prompts)
-        low, high = self.usual(len(now.means))
+        low, high = self.usual(now)
         sizes = f"{len(pictures)} pictures of {len(now.means)} prompts; base: {self.pictures} of {len(self.base.means)}"
         sentences = []
         for name, before, value, least, most in zip(STATISTICS, self.base.values, now.values, low, high, strict=True):
@@ -94,18 +96,23 @@ class Alarms:
                 )
         return sentences
 
-    def usual(self, prompts: int) -> tuple[Array, Array]:
-        """Lowest and highest values of `STATISTICS` that raise no alarm in a batch of so many prompts.
+    def usual(self, now: Measured) -> tuple[Array, Array]:
+        """Lowest and highest values of `STATISTICS` that raise no alarm in a batch of such prompts.
 
-        base +- max(3.5 (1 + 8 / B) s sqrt(1 / B + 1 / n), allowed), with s the standard deviation between the base's B
-        prompts. The share of near-duplicates is a U-statistic: it varies twice as much as its rows do.
+        base +- max(3.5 (1 + 8 / B) error, allowed)
+
+        for B prompts of the base. The error is the standard error of the difference of two means, and for the base's
+        own prompts that of the mean difference by prompt. The share of near-duplicates is a U-statistic: it varies
+        twice as much as its rows do.
         """
-        n = len(self.base.means)
-        rows = self.base.alike.sum(axis=1) - np.diag(self.base.alike)
-        spread = np.append(self.base.means.std(axis=0, ddof=1), 2 * (rows / (n - 1)).std(ddof=1))  # (5,)
-        error = spread * math.sqrt(1 / n + 1 / prompts)
+        base, n = self.base, len(self.base.means)
+        rows = (base.alike.sum(axis=1) - np.diag(base.alike)) / (n - 1)
+        error = np.append(_deviation(base.means), 2 * _deviation(rows)) * math.sqrt(1 / n + 1 / len(now.means))
+        if base.prompts is not None and now.prompts is not None and set(now.prompts) == set(base.prompts):
+            same = [base.prompts.index(prompt) for prompt in now.prompts]
+            error[:-1] = _deviation(now.means - base.means[same]) / math.sqrt(n)
         reach = np.maximum(DEVIATIONS * (1 + FEW / n) * error, ALLOWED)
-        low, high = self.base.values - reach, self.base.values + reach
+        low, high = base.values - reach, base.values + reach
         low[-1] = -math.inf
         return low, high
 
@@ -121,7 +128,8 @@ def measure(pictures: Sequence[Image.Image], prompts: Sequence[Hashable] | None 
     member /= member.sum(axis=1, keepdims=True)
     thumbnails = np.array([_thumbnail(picture) for picture in pictures])
     near = (thumbnails @ thumbnails.T > ALIKE).astype(np.float64)
-    return Measured(member @ np.array([_statistics(picture) for picture in pictures]), member @ near @ member.T)
+    means = member @ np.array([_statistics(picture) for picture in pictures])
+    return Measured(means, member @ near @ member.T, None if prompts is None else tuple(index))
 
 
 def _statistics(picture: Image.Image) -> Array:
@@ -172,3 +180,9 @@ def _between(alike: Array) -> float:
     """Mean over pairs of different prompts; 0 where there is but one."""
     n = len(alike)
     return float(alike.sum() - np.trace(alike)) / (n * (n - 1)) if n > 1 else 0.0
+
+
+def _deviation(values: Array) -> Array:
+    """Standard deviation over the first axis, of a sample."""
+    deviation: Array = values.std(axis=0, ddof=1)
+    return deviation
