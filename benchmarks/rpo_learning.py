@@ -1,0 +1,243 @@
+"""Does training by a judge teach a generator anything? Arms x seeds on the embedded world. Synthetic (algorithm).
+
+    python benchmarks/rpo_learning.py --task t2i --seconds 150 --seeds 5
+    python benchmarks/rpo_learning.py --task t2i --images 10000 --seeds 5
+
+One JSON line a finished run; given again, the same command goes on where it stopped. The test prompts are drawn once by
+the base and once by every finished run, and measured by `workbench.shapes.inspector`, which no reward uses; anything is
+tuned with `--split dev` and `--set`. Every run trains on its own, so leave the machine alone meanwhile.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from PIL import Image
+from rpo_learning_arms import ARMS, Arm, config_of, panel_of, schedule
+from rpo_learning_lines import Line, Look, Rates, read_results
+from rpo_learning_report import report
+
+from workbench.atomic import replacing
+from workbench.pairs.comparison import Task
+from workbench.pairs.images import decode
+from workbench.pairs.sources import read_bytes
+from workbench.rpo.alarms import Alarms
+from workbench.rpo.config import RpoConfig
+from workbench.rpo.measured import Measured, measure
+from workbench.rpo.policies.load import load_policy
+from workbench.rpo.policy import Policy, Prompt
+from workbench.rpo.reward import RewardPanel, png
+from workbench.rpo.rewards_from import build_judges
+from workbench.rpo.trainer import Trainer
+from workbench.runs.lines import LineLog
+from workbench.shapes.inspector import inspect, inspect_edit
+from workbench.shapes.instructions import parse_instruction
+from workbench.shapes.pretrain.scenes import WIDTH, Split, edit_triples, prompts
+from workbench.shapes.render import render
+
+TRAINED, WATCHED = 2000, 64
+"""Prompts to train on, and development prompts that alarms look at."""
+IMAGE_SEEDS = range(4)
+POLICIES: Mapping[Task, str] = {"t2i": "data/models/tiny_flux", "edit": "data/models/tiny_qwen_edit"}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """When a run ends: after so many seconds of training, or so many pictures."""
+
+    seconds: float | None
+    images: int | None
+
+    def __str__(self) -> str:
+        return f"{self.seconds:g} s" if self.images is None else f"{self.images:,} images"
+
+    def is_spent(self, seconds: float, images: int) -> bool:
+        return seconds >= (self.seconds or float("inf")) or images >= (self.images or float("inf"))
+
+
+def texts(task: Task, split: Split, n: int) -> list[Prompt]:
+    """`n` different prompts of a split, always the same ones; edits come with their source."""
+    if task == "t2i":
+        return [Prompt(f"{split}-{i}", text) for i, text in enumerate(prompts(split, n, seed=0))]
+    return [
+        Prompt(f"{split}-{i}", each.instruction, png(render(each.source, WIDTH)))
+        for i, each in enumerate(edit_triples(n, seed=0, split=split))
+    ]
+
+
+def answers(prompt: Prompt, image: Image.Image) -> Mapping[str, bool | None]:
+    """What the second measurer says."""
+    if prompt.source is None:
+        return inspect(prompt.text, image)
+    return inspect_edit(prompt.text, decode(read_bytes(prompt.source)), image)
+
+
+class Experiment:
+    """One task's runs into one file of results."""
+
+    def __init__(
+        self, task: Task, path: str, split: Split, n: int, threads: int, out: Path, changes: Mapping[str, Any]
+    ) -> None:
+        self.task, self.path, self.threads, self.changes = task, path, threads, changes
+        self.train, self.watched = texts(task, "train", TRAINED), texts(task, "dev", WATCHED)
+        self.measured = texts(task, split, n)
+        self.design = self._design(n, split)
+        self.lines, self._out = read_results(out), out
+        if strange := [line.arm for line in self.lines if line.design != self.design]:
+            raise ValueError(
+                f"{out} holds {len(strange)} runs with other weights, prompts or settings (first {strange[0]!r}); name "
+                "another --out"
+            )
+
+    def _design(self, n: int, split: Split) -> str:
+        parts = sorted(Path(self.path).rglob("*.safetensors"))
+        weights = [hashlib.sha256(part.read_bytes()).hexdigest() for part in parts]
+        told = [self.task, weights, n, split, len(IMAGE_SEEDS), TRAINED, self.changes]
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+
+    def run(self, todo: Sequence[tuple[Arm, int]], budget: Budget) -> None:
+        """What is not yet in the file, one after the other."""
+        done = {line.key for line in self.lines}
+        missing = [(arm, seed) for arm, seed in todo if (arm.name, seed, str(budget)) not in done]
+        if not any(line.arm == "base" for line in self.lines):
+            self._keep(Line(design=self.design, task=self.task, arm="base", rates=self._rates(self._policy(0)[1])))
+        for number, (arm, seed) in enumerate(missing, start=1):
+            line = self._train(arm, seed, budget)
+            self._keep(line)
+            base = next(each for each in self.lines if each.arm == "base")
+            change = line.rates.rates("right").mean() - base.rates.rates("right").mean()
+            told = f"{100 * change:+.1f} points fully right, {line.updates} updates, {line.images} images"
+            print(f"{arm.name}, seed {seed}: {told} ({number} of {len(missing)})", flush=True)
+
+    def _keep(self, line: Line) -> None:
+        self._out.parent.mkdir(parents=True, exist_ok=True)
+        with LineLog(self._out) as log:
+            log.append(line.model_dump_json(exclude_defaults=True).encode() + b"\n")
+        self.lines.append(line)
+
+    def _policy(self, seed: int, arm: Arm = ARMS["oracle"]) -> tuple[RpoConfig, Policy]:
+        config = config_of(arm, self.task, self.path, seed, self.changes)
+        policy = load_policy(config.policy, "cpu", seed=seed)
+        policy.prepare([*self.train, *self.watched, *self.measured])
+        return config, policy
+
+    def _train(self, arm: Arm, seed: int, budget: Budget) -> Line:
+        """Train, then draw the measured prompts."""
+        load = os.getloadavg()[0]
+        config, policy = self._policy(seed, arm)
+        before = self._look(policy)
+        gold = build_judges([config.gold], self.task, seed=seed, cache=None) if config.gold else None
+        updates: list[Mapping[str, Any]] = []
+        with tempfile.TemporaryDirectory(prefix="rpo-") as folder:
+            panel = panel_of(arm, config, self.task)
+            ended = self._spend(budget, updates, config, policy, panel, gold, Path(folder))
+        alarms = Alarms.baseline(*before).check(len(updates), *self._look(policy))
+        kls = [line["kl"] for line in updates[-10:] if line["kl"] is not None]
+        return Line(
+            design=self.design,
+            task=self.task,
+            arm=arm.name,
+            seed=seed,
+            budget=str(budget),
+            rates=self._rates(policy),
+            config=config.to_json(),
+            ended=ended,
+            updates=len(updates),
+            images=sum(line["images"] for line in updates),
+            seconds={part: round(sum(line["seconds"][part] for line in updates), 1) for part in updates[0]["seconds"]},
+            decided=sum(line["decided"] for line in updates),
+            tied=sum(line["tied"] for line in updates),
+            failed=sum(line["failed"] for line in updates),
+            judge_calls=sum(line["judge_calls"] for line in updates),
+            kl=sum(kls) / len(kls) if kls else None,
+            looks=[_look_of(line) for line in updates if "alarms" in line],
+            alarms=alarms,
+            threads=self.threads,
+            load=round(load, 1),
+        )
+
+    def _spend(
+        self,
+        budget: Budget,
+        updates: list[Mapping[str, Any]],
+        config: RpoConfig,
+        policy: Policy,
+        panel: RewardPanel,
+        gold: RewardPanel | None,
+        folder: Path,
+    ) -> str:
+        """Train until the budget is spent; `updates` grows by what each was like."""
+        stop: Callable[[], None]
+
+        def count(line: Mapping[str, Any]) -> None:
+            updates.append(line)
+            seconds = sum(each["seconds"]["total"] - each["seconds"]["evaluate"] for each in updates)
+            if budget.is_spent(seconds, sum(each["images"] for each in updates)):
+                stop()
+
+        with Trainer(config, policy, panel, self.train, folder, gold=gold, report=count) as trainer:
+            stop = trainer.stop
+            return trainer.train()
+
+    def _look(self, policy: Policy) -> tuple[list[Image.Image], list[str]]:
+        """Pictures of development prompts, and whose they are."""
+        found = measure(policy, self.watched, IMAGE_SEEDS[:2], answers, keep=WATCHED)
+        pictures = [picture for own in found.pictures for picture in own]
+        return pictures, [prompt.id for prompt in found.prompts for _ in found.seeds]
+
+    def _rates(self, policy: Policy) -> Rates:
+        found: Measured = measure(policy, self.measured, IMAGE_SEEDS, answers)
+        is_edit = self.task == "edit"
+        return Rates.of(found, [parse_instruction(each.text).action for each in self.measured] if is_edit else [])
+
+
+def _look_of(line: Mapping[str, Any]) -> Look:
+    return Look(
+        update=line["update"],
+        reward=line["reward"],
+        judge=line.get("win_rate_base"),
+        gold=line.get("gold_win_rate_base"),
+        alarms=line["alarms"],
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", choices=("t2i", "edit"), default="t2i")
+    budget = parser.add_mutually_exclusive_group(required=True)
+    budget.add_argument("--seconds", type=float, help="of training a run")
+    budget.add_argument("--images", type=int, help="candidates a run")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--arms", nargs="+", choices=tuple(ARMS), default=tuple(ARMS), metavar="ARM")
+    parser.add_argument("--prompts", type=int, default=320, help="measured; all different")
+    parser.add_argument("--split", choices=("test", "dev"), default="test")
+    parser.add_argument("--policy", help="a pipeline's folder; the tiny one of the task unless given")
+    parser.add_argument("--set", type=yaml.safe_load, default={}, metavar="YAML", help="changes of all configurations")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="benchmarks/results/rpo_learning_TASK.jsonl unless given")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    # PyTorch's flash attention on the CPU takes twice as long as plain attention on sequences this short
+    torch.backends.cuda.enable_flash_sdp(False)
+    out = options.out or Path(f"benchmarks/results/rpo_learning_{options.task}.jsonl")
+    policy = options.policy or POLICIES[options.task]
+    experiment = Experiment(options.task, policy, options.split, options.prompts, options.threads, out, options.set)
+    try:
+        experiment.run(schedule(options.arms, options.seeds), Budget(options.seconds, options.images))
+    finally:
+        table = report(experiment.lines)
+        with replacing(out.with_suffix(".md")) as temporary:
+            temporary.write_text(table, encoding="utf-8")
+        print(table)
+
+
+if __name__ == "__main__":
+    main()
