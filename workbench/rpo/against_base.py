@@ -15,7 +15,7 @@ from workbench.evaluation.statistics import proportion
 from workbench.pairs.comparison import Comparison
 from workbench.rpo.alarms import LEAST_PROMPTS, Alarms
 from workbench.rpo.config import RpoConfig
-from workbench.rpo.draws import Noise, generator, position
+from workbench.rpo.draws import Noise, fixed, generator
 from workbench.rpo.judge_queue import JudgeQueue
 from workbench.rpo.plan import make_plan
 from workbench.rpo.policy import Policy, Prompt
@@ -55,14 +55,13 @@ class AgainstBase:
         run: Path,
     ) -> None:
         self._config, self._policy, self._queues, self._processes, self._run = config, policy, queues, processes, run
-        n = min(config.evaluated, len(prompts))
-        self._prompts = [prompts[position(config.seed, place, len(prompts))] for place in range(n)]
+        self._prompts = fixed(config, prompts)
         self._base: dict[int, bytes] = {}
         self._alarms: Alarms | None = None
 
     @property
     def is_on(self) -> bool:
-        return bool(self._config.evaluate_every and self._prompts)
+        return bool(self._prompts)
 
     def is_due(self, update: int) -> bool:
         """Every `evaluate_every` updates, and after the last."""

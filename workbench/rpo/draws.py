@@ -8,6 +8,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from workbench.rpo.config import RpoConfig
+from workbench.rpo.policy import Prompt
+
 
 def generator(*purpose: int | str) -> torch.Generator:
     """A generator on the CPU seeded by the hash of what it is for, such as `(seed, "update", 12, "plan")`."""
@@ -23,6 +26,29 @@ def position(seed: int, draw: int, n: int) -> int:
     """
     epoch, place = divmod(draw, n)
     return _order(seed, epoch, n)[place]
+
+
+def drawn(config: RpoConfig, prompts: Sequence[Prompt], update: int) -> list[Prompt]:
+    """The prompts of an update's groups, over all processes."""
+    first = (update - 1) * config.groups
+    return [prompts[position(config.seed, first + group, len(prompts))] for group in range(config.groups)]
+
+
+def fixed(config: RpoConfig, prompts: Sequence[Prompt]) -> list[Prompt]:
+    """The `config.evaluated` prompts that are looked at again and again, as far as there are so many."""
+    n = min(config.evaluated, len(prompts)) if config.evaluate_every else 0
+    return [prompts[position(config.seed, place, len(prompts))] for place in range(n)]
+
+
+def needed(config: RpoConfig, prompts: Sequence[Prompt], process: int, processes: int) -> list[Prompt]:
+    """All prompts that one process of a run meets, each once."""
+    share = config.per_process(processes)
+    own = [
+        each
+        for update in range(1, config.updates + 1)
+        for each in drawn(config, prompts, update)[process * share : (process + 1) * share]
+    ]
+    return list(dict.fromkeys([*fixed(config, prompts)[process::processes], *own]))
 
 
 @lru_cache(maxsize=4)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal
 
 import torch
@@ -21,6 +22,9 @@ from workbench.runs.storage import storage, write_json
 METRICS = "metrics.jsonl"
 
 State = Literal["running", "finished", "paused", "stopped", "failed"]
+
+_BREATH = 0.5
+"""Seconds between two looks at a running training: tiny policies make tens of updates a second."""
 
 _LINE = TypeAdapter(dict[str, Any])
 
@@ -126,19 +130,21 @@ class Journal:
             temporary.write_text("".join(map(_text, lines)), encoding="utf-8")
         self._run, self._update, self._updates = run, update, updates
         self._seconds = float(sum(line["seconds"]["total"] for line in lines))
-        self._log = LineLog(path)
+        self._log, self._said = LineLog(path), 0.0
 
     def add(self, line: Mapping[str, Any]) -> None:
         """One more update."""
         self._log.append(_text(line).encode())
         self._update, self._seconds = line["update"], self._seconds + line["seconds"]["total"]
-        self.say("running")
+        if monotonic() > self._said + _BREATH:
+            self.say("running")
 
     def say(self, state: State, problem: str = "") -> None:
         """How training goes or how it ended; `seconds` are those spent on updates, in all sessions."""
         left = self._seconds / self._update * (self._updates - self._update) if self._update else None
         stands = {"state": state, "update": self._update, "updates": self._updates, "problem": problem}
         write_json(self._run / "status.json", {**stands, "seconds": self._seconds, "seconds_left": left})
+        self._said = monotonic()
 
     def close(self) -> None:
         self._log.close()

@@ -21,7 +21,7 @@ from workbench.rpo import checkpoint
 from workbench.rpo.advantages import advantages
 from workbench.rpo.against_base import AgainstBase, judged_both_ways
 from workbench.rpo.config import RpoConfig
-from workbench.rpo.draws import Noise, generator, position
+from workbench.rpo.draws import Noise, drawn, generator
 from workbench.rpo.judge_queue import JudgeQueue
 from workbench.rpo.learner import Learner
 from workbench.rpo.metrics import Journal, State, Tally, TooManyFailures, check_failures
@@ -190,8 +190,7 @@ class Trainer:
         """Sample this process's groups, each batch judged while the next is sampled."""
         config, share = self.config, self.config.per_process(self.processes.count)
         evaluation = Evaluation(self.policy, plan, config.sampling.truncate, update)
-        first = (update - 1) * config.groups
-        prompts = [self.prompts[position(config.seed, first + j, len(self.prompts))] for j in range(config.groups)]
+        prompts = drawn(config, self.prompts, update)
         mine = range(self.processes.index * share, (self.processes.index + 1) * share)
         for numbers in batches(self.policy, prompts, mine, config.batch):
             self._go_on(asked)

@@ -1,0 +1,144 @@
+"""Training from the command line, in one process or as each of several that a launcher started.
+
+    python -m workbench.rpo.train CONFIG.yaml --out DIR [--resume]
+    accelerate launch --num_processes 8 -m workbench.rpo.train CONFIG.yaml --out DIR
+
+Exits with 0 when finished, or asked to stop (SIGTERM, SIGINT), with 3 when paused for a judge, and with 1 and a message
+on errors. The same command goes on with what is in DIR.
+"""
+
+import argparse
+import hashlib
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from workbench.rpo import checkpoint
+from workbench.rpo.config import RpoConfig
+from workbench.rpo.draws import needed
+from workbench.rpo.finite import NotFiniteError
+from workbench.rpo.policies.load import load_policy
+from workbench.rpo.processes import ElsewhereError
+from workbench.rpo.prompts import read_prompts
+from workbench.rpo.reward import RewardPanel
+from workbench.rpo.rewards_from import build_judges
+from workbench.rpo.trainer import State, Trainer
+from workbench.runs.folder import RunFolder
+from workbench.runs.manifest import FILE_NAME
+from workbench.vlm.errors import StopRun
+
+PAUSED = 3
+"""The exit status of a run that waits for its judge."""
+
+EXPECTED = (ValueError, StopRun, NotFiniteError, MemoryError, ElsewhereError)
+"""What has a message for the user; anything else is a bug, with a traceback."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train as the arguments say; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m workbench.rpo.train", description="Rubric Policy Optimization.")
+    parser.add_argument("config", help="the run's YAML file")
+    parser.add_argument("--out", type=Path, required=True, help="the run's folder, a new one or one to go on with")
+    parser.add_argument(
+        "--resume", action="store_true", help="refuse to start anew where there is nothing to go on with"
+    )
+    options = parser.parse_args(arguments)
+    stopping = _Stopping()
+    accelerator = Accelerator()
+    try:
+        ended = _run(RpoConfig.load(options.config), options.out, options.resume, accelerator, stopping)
+    except EXPECTED as error:
+        own = "" if accelerator.num_processes == 1 else f"process {accelerator.process_index}: "
+        print(f"{own}{error}", file=sys.stderr, flush=True)
+        return 1
+    accelerator.end_training()
+    return PAUSED if ended == "paused" else 0
+
+
+class _Stopping:
+    """SIGTERM and SIGINT as a wish, granted once there is somebody to grant it."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._stop: Callable[[], None] | None = None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def to(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+        if self._asked:
+            stop()
+
+    def _ask(self, *_: object) -> None:
+        self._asked = True
+        if self._stop:
+            self._stop()
+
+
+def _run(config: RpoConfig, out: Path, is_resumed: bool, accelerator: Accelerator, stopping: _Stopping) -> State:
+    config.per_process(accelerator.num_processes)
+    prompts = read_prompts(config.prompts)
+    if is_resumed and not (out / FILE_NAME).exists():
+        raise ValueError(f"--resume: {out} holds no run; leave --resume out to start one")
+    task = "edit" if prompts[0].source else "t2i"
+    cache = out / f"answers-{accelerator.process_index}.sqlite"
+    panel = build_judges(config.rewards, task, seed=config.seed, cache=cache)
+    gold = build_judges([config.gold], task, seed=config.seed, cache=cache) if config.gold else None
+    with _folder(config, out, panel, gold) if accelerator.is_main_process else nullcontext() as folder:
+        policy = load_policy(config.policy, accelerator.device, seed=config.seed)
+        if policy.task != task:
+            raise ValueError(f"prompts: {config.prompts} is for {task}, but {config.policy.path} is for {policy.task}")
+        policy.prepare(needed(config, prompts, accelerator.process_index, accelerator.num_processes))
+        with Trainer(
+            config, policy, panel, prompts, folder or out, gold=gold, accelerator=accelerator, report=_report(config)
+        ) as trainer:
+            stopping.to(trainer.stop)
+            ended = trainer.train()
+        if folder:
+            folder.record(counts={"updates": trainer.update})
+            if ended != "finished":
+                folder.finish("interrupted", ended)
+    return ended
+
+
+def _folder(config: RpoConfig, out: Path, panel: RewardPanel, gold: RewardPanel | None) -> RunFolder:
+    judges = [each.judge.identity() for each in panel.judges]
+    inputs = {
+        **checkpoint.inputs(config),
+        "dataset": {"name": config.prompts, "hash": hashlib.sha256(Path(config.prompts).read_bytes()).hexdigest()},
+        "judge": judges[0] if len(judges) == 1 else {"judge": "panel", "members": judges},
+        "gold_judge": gold.judges[0].judge.identity() if gold else None,
+    }
+    return RunFolder.open(out, inputs, kind="rpo", parameters=config.to_json())
+
+
+def _report(config: RpoConfig) -> Callable[[Mapping[str, Any]], None]:
+    """Prints a line an update."""
+
+    def report(line: Mapping[str, Any]) -> None:
+        parts = [f"update {line['update']}/{config.updates}", f"{line['decided']} of {config.groups} groups decided"]
+        parts += [f"{line[what]} {what}" for what in ("tied", "failed") if line[what]]
+        parts += [f"KL {line['kl']:.3g} nats"] if line["kl"] is not None else []
+        parts += [f"gradient {line['grad_norm']:.3g}"] if line["grad_norm"] is not None else []
+        for name, who in (("win_rate_base", "judge"), ("gold_win_rate_base", "gold judge")):
+            if rate := line.get(name):
+                shown = (
+                    "-"
+                    if rate["value"] is None
+                    else f"{rate['value']:.0%} [{rate['ci95'][0]:.0%}, {rate['ci95'][1]:.0%}]"
+                )
+                parts.append(f"{who}: better than the base in {shown}, n = {rate['n']}")
+        print("; ".join([*parts, f"{line['seconds']['total']:.1f} s"]), flush=True)
+        for alarm in line.get("alarms") or ():
+            print(f"alarm: {alarm}", flush=True)
+
+    return report
+
+
+if __name__ == "__main__":
+    sys.exit(main())
