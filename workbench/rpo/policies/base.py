@@ -50,6 +50,11 @@ class LoraPolicy(ABC):
             raise ValueError(
                 f"policy.size={config.size} is not a multiple of {2 * self.scale}, which {config.path} needs"
             )
+        if embeddings is not None and config.true_cfg > 1:
+            raise ValueError(
+                f"policy.true_cfg={config.true_cfg:g} needs the text encoders, for the empty prompt: "
+                "take prompts as text, or set it to 1"
+            )
         adapter.attach(self.transformer, config, seed=seed)
         _checkpoint(self.transformer, config.checkpointing)
         self._embeddings = embeddings
@@ -81,6 +86,16 @@ class LoraPolicy(ABC):
         return replace(each[0], tensors={name: _stack([cond.tensors[name] for cond in each]) for name in names}).to(
             self.device
         )
+
+    def encode_one(self, prompt: Prompt) -> Cond:
+        """One prompt by the encoders, on the CPU and kept nowhere; raises `ValueError` once they are freed."""
+        if getattr(self.pipeline, self.encoders[0]) is None:
+            raise ValueError(
+                f"prompt {prompt.id} ({prompt.text!r}) is new, and the encoders are freed: "
+                "give it to `prepare` with the others"
+            )
+        with torch.no_grad():
+            return self._encode(prompt).to("cpu")
 
     def prepare(self, prompts: Sequence[Prompt]) -> None:
         """Encode all of them and free the encoders: from then on only these can be encoded.
@@ -143,16 +158,11 @@ class LoraPolicy(ABC):
 
     def _cond(self, prompt: Prompt) -> Cond:
         key = prompt.text, prompt.source
+        if self._embeddings is not None:
+            read = self._embeddings.read(prompt)
+            return replace(read, tensors={name: each.to(self.dtype) for name, each in read.tensors.items()})
         if key not in self._encoded:
-            if self._embeddings is not None:
-                return self._embeddings.read(prompt)
-            if getattr(self.pipeline, self.encoders[0]) is None:
-                raise ValueError(
-                    f"prompt {prompt.id} ({prompt.text!r}) is new, and the encoders are freed: "
-                    "give it to `prepare` with the others"
-                )
-            with torch.no_grad():
-                self._encoded[key] = self._encode(prompt).to("cpu")
+            self._encoded[key] = self.encode_one(prompt)
         return self._encoded[key]
 
     def _autocast(self) -> AbstractContextManager[Any]:
