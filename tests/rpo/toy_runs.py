@@ -45,7 +45,6 @@ def trainer(
     **fields: Any,
 ) -> Trainer:
     run.mkdir(exist_ok=True)
-    accelerator = Accelerator(cpu=True)
     return Trainer(
         config,
         policy or ToyPolicy(tokens=4),
@@ -53,6 +52,6 @@ def trainer(
         prompts,
         run,
         gold=gold,
-        accelerator=accelerator,
+        accelerator=Accelerator(cpu=True),
         **fields,
     )

@@ -21,6 +21,14 @@ class ElsewhereError(RuntimeError):
     """Another process failed."""
 
 
+def launched() -> Accelerator:
+    """This process among those that were launched with it.
+
+    Without an accelerator it has to be said: `accelerate` would take each of several processes for the only one.
+    """
+    return Accelerator(cpu=not torch.accelerator.is_available())
+
+
 class Processes:
     """The processes of a run, one where nothing was launched.
 

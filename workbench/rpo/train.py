@@ -23,7 +23,7 @@ from workbench.rpo.config import RpoConfig
 from workbench.rpo.draws import needed
 from workbench.rpo.finite import NotFiniteError
 from workbench.rpo.policies.load import load_policy
-from workbench.rpo.processes import ElsewhereError
+from workbench.rpo.processes import ElsewhereError, launched
 from workbench.rpo.prompts import read_prompts
 from workbench.rpo.reward import RewardPanel
 from workbench.rpo.rewards_from import build_judges
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     stopping = _Stopping()
-    accelerator = Accelerator()
+    accelerator = launched()
     try:
         ended = _run(RpoConfig.load(options.config), options.out, options.resume, accelerator, stopping)
     except EXPECTED as error:

@@ -27,7 +27,7 @@ from workbench.rpo.learner import Learner
 from workbench.rpo.metrics import Journal, State, Tally, TooManyFailures, check_failures
 from workbench.rpo.plan import Plan, make_plan
 from workbench.rpo.policy import Policy, Prompt
-from workbench.rpo.processes import Processes, Stopped
+from workbench.rpo.processes import Processes, Stopped, launched
 from workbench.rpo.reward import Judged, RewardPanel, comparison_of
 from workbench.rpo.rollout import Evaluation, Rollout, batches, sample
 from workbench.rpo.strategies import learn, sample_with_gradients
@@ -66,7 +66,7 @@ class Trainer:
     ) -> None:
         self.config, self.policy, self.prompts, self._report = config, policy, prompts, report
         self.path = run.path if isinstance(run, RunFolder) else run
-        self.processes = Processes(accelerator or Accelerator())
+        self.processes = Processes(accelerator or launched())
         config.per_process(self.processes.count)
         if not prompts:
             raise ValueError(f"prompts: {config.prompts} has none to train on")
