@@ -14,20 +14,23 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from accelerate import Accelerator
 
+from workbench.pairs.comparison import Task
 from workbench.rpo import checkpoint
 from workbench.rpo.config import RpoConfig
 from workbench.rpo.draws import needed
+from workbench.rpo.embeddings import given
 from workbench.rpo.finite import NotFiniteError
+from workbench.rpo.metrics import State
 from workbench.rpo.policies.load import load_policy
 from workbench.rpo.processes import ElsewhereError, launched
-from workbench.rpo.prompts import read_prompts
+from workbench.rpo.prompts import print_aside, read_prompts
 from workbench.rpo.reward import RewardPanel
 from workbench.rpo.rewards_from import build_judges
-from workbench.rpo.trainer import State, Trainer
+from workbench.rpo.trainer import Trainer
 from workbench.runs.folder import RunFolder
 from workbench.runs.manifest import FILE_NAME
 from workbench.vlm.errors import StopRun
@@ -48,10 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--resume", action="store_true", help="refuse to start anew where there is nothing to go on with"
     )
     options = parser.parse_args(arguments)
-    stopping = _Stopping()
     accelerator = launched()
     try:
-        ended = _run(RpoConfig.load(options.config), options.out, options.resume, accelerator, stopping)
+        with _Stopping() as stopping:
+            ended = _run(RpoConfig.load(options.config), options.out, options.resume, accelerator, stopping)
     except EXPECTED as error:
         own = "" if accelerator.num_processes == 1 else f"process {accelerator.process_index}: "
         print(f"{own}{error}", file=sys.stderr, flush=True)
@@ -66,13 +69,20 @@ class _Stopping:
     def __init__(self) -> None:
         self._asked = False
         self._stop: Callable[[], None] | None = None
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
 
     def to(self, stop: Callable[[], None]) -> None:
+        """Grant it by `stop`, at once where it was wished before."""
         self._stop = stop
         if self._asked:
             stop()
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _ask(self, *_: object) -> None:
         self._asked = True
@@ -82,15 +92,17 @@ class _Stopping:
 
 def _run(config: RpoConfig, out: Path, is_resumed: bool, accelerator: Accelerator, stopping: _Stopping) -> State:
     config.per_process(accelerator.num_processes)
-    prompts = read_prompts(config.prompts)
+    prompts = read_prompts(config.prompts, say=print_aside if accelerator.is_main_process else lambda line: None)
     if is_resumed and not (out / FILE_NAME).exists():
         raise ValueError(f"--resume: {out} holds no run; leave --resume out to start one")
-    task = "edit" if prompts[0].source else "t2i"
+    task: Task = "edit" if prompts[0].source else "t2i"
     cache = out / f"answers-{accelerator.process_index}.sqlite"
     panel = build_judges(config.rewards, task, seed=config.seed, cache=cache)
     gold = build_judges([config.gold], task, seed=config.seed, cache=cache) if config.gold else None
     with _folder(config, out, panel, gold) if accelerator.is_main_process else nullcontext() as folder:
-        policy = load_policy(config.policy, accelerator.device, seed=config.seed)
+        policy = load_policy(
+            config.policy, accelerator.device, seed=config.seed, embeddings=given(config.prompts, config.policy)
+        )
         if policy.task != task:
             raise ValueError(f"prompts: {config.prompts} is for {task}, but {config.policy.path} is for {policy.task}")
         policy.prepare(needed(config, prompts, accelerator.process_index, accelerator.num_processes))
@@ -125,14 +137,10 @@ def _report(config: RpoConfig) -> Callable[[Mapping[str, Any]], None]:
         parts += [f"{line[what]} {what}" for what in ("tied", "failed") if line[what]]
         parts += [f"KL {line['kl']:.3g} nats"] if line["kl"] is not None else []
         parts += [f"gradient {line['grad_norm']:.3g}"] if line["grad_norm"] is not None else []
-        for name, who in (("win_rate_base", "judge"), ("gold_win_rate_base", "gold judge")):
+        for name, who in (("win_rate_base", "the judge"), ("gold_win_rate_base", "the gold judge")):
             if rate := line.get(name):
-                shown = (
-                    "-"
-                    if rate["value"] is None
-                    else f"{rate['value']:.0%} [{rate['ci95'][0]:.0%}, {rate['ci95'][1]:.0%}]"
-                )
-                parts.append(f"{who}: better than the base in {shown}, n = {rate['n']}")
+                estimate = Estimate(rate["value"], rate["ci95"], rate["n"])
+                parts.append(f"{who} prefers it to the base in {estimate.percent()}")
         print("; ".join([*parts, f"{line['seconds']['total']:.1f} s"]), flush=True)
         for alarm in line.get("alarms") or ():
             print(f"alarm: {alarm}", flush=True)

@@ -1,0 +1,180 @@
+"""The command that trains, on a random FLUX: what it prints, writes, refuses, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from tiny_pipelines import random_flux
+
+from workbench.judges.verdict import Verdict
+from workbench.pairs.comparison import Comparison
+from workbench.rpo import train
+from workbench.rpo.metrics import read_metrics
+from workbench.rpo.reward import RewardPanel, WeightedJudge
+from workbench.rpo.rewards_from import ShuffledJudge
+from workbench.runs.folder import RunFolder
+
+
+class Failing:
+    """A judge that never manages to answer."""
+
+    name = "failing"
+
+    def identity(self) -> dict[str, Any]:
+        return {"judge": "shuffled", "seed": 0}  # as the run's own, so that it is the same run
+
+    async def compare(self, comparison: Comparison, order: Sequence[int], sample: int = 0) -> Verdict:
+        return Verdict(ranks=None, failure="error", detail="overloaded")
+
+
+@pytest.fixture(scope="module")
+def flux(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    return random_flux(tmp_path_factory.mktemp("flux"))
+
+
+@pytest.fixture
+def settings(flux: Path, tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "prompts.txt").write_text("a red circle\n\ntwo blue squares\none green triangle\n")
+    return {
+        "prompts": str(tmp_path / "prompts.txt"),
+        "policy": {"path": str(flux), "size": 64, "dtype": "float32", "rank": 2, "alpha": 4},
+        "sampling": {"steps": 3, "starts": [0, 1]},
+        "rewards": [{"kind": "shuffled"}],
+        "gold": {"kind": "oracle"},
+        "updates": 2,
+        "groups": 2,
+        "batch": 2,
+        "evaluate_every": 2,
+        "evaluated": 3,
+    }
+
+
+def write(folder: Path, settings: dict[str, Any], **changes: Any) -> list[str]:
+    """Writes the configuration; the arguments that train by it into `folder/run`."""
+    file = folder / "rpo.yaml"
+    file.write_text(yaml.safe_dump({**settings, **changes}))
+    return [str(file), "--out", str(folder / "run")]
+
+
+def test_a_run_from_start_to_end_and_longer(
+    tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train.main(write(tmp_path, settings)) == 0
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    assert [line.split(";")[0] for line in lines] == ["update 1/2", "update 2/2"]
+    assert "2 of 2 groups decided" in lines[0]
+    assert "judge prefers it to the base in" in lines[1].replace("\u00a0", " ")
+    assert "n = 3" in lines[1].replace("\u00a0", " ")
+    assert "1 blank lines skipped" in printed.err
+    run = tmp_path / "run"
+    assert json.loads((run / "run.json").read_text())["status"] == "finished"
+    assert (run / "lora" / "pytorch_lora_weights.safetensors").exists()
+    assert train.main([*write(tmp_path, settings, updates=3), "--resume"]) == 0
+    assert [line["update"] for line in read_metrics(run)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"updates": 3, "seed": 5}, "seed: 0 there, 5 now"),
+        ({"optimizer": {"lr": 0.5}}, "optimizer.lr"),
+        ({"rewards": [{"kind": "oracle"}]}, "rewards.0.kind"),
+    ],
+)
+def test_another_run_into_the_folder_is_refused_by_field(
+    tmp_path: Path,
+    settings: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any],
+    named: str,
+) -> None:
+    assert train.main(write(tmp_path, settings, updates=1, evaluate_every=0)) == 0
+    assert train.main(write(tmp_path, settings, evaluate_every=0, **changes)) == 1
+    assert named in capsys.readouterr().err
+
+
+def test_two_at_once_into_one_folder_are_refused(
+    tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with RunFolder.open(tmp_path / "run", {}, kind="rpo"):
+        assert train.main(write(tmp_path, settings)) == 1
+    assert "is open in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"prompts": "gone.txt"}, "prompts: gone.txt cannot be read"),
+        ({"rewards": [{"base_url": "http://127.0.0.1:9/v1", "model": "judge"}]}, "http://127.0.0.1:9/v1"),
+        ({"sampling": {"steps": 3, "starts": [0, 5]}}, "starts=[0, 5] does not fit"),
+        ({"policy": {"path": "nowhere/at/all"}}, "policy.path: 'nowhere/at/all'"),
+        ({"typo": 1}, "typo"),
+    ],
+)
+def test_what_is_wrong_is_one_message_and_nothing_is_trained(
+    tmp_path: Path,
+    settings: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any],
+    message: str,
+) -> None:
+    assert train.main(write(tmp_path, settings, **changes)) == 1
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.glob("run/checkpoints/*"))
+
+
+def test_there_must_be_something_to_resume(
+    tmp_path: Path, settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train.main([*write(tmp_path, settings), "--resume"]) == 1
+    assert "holds no run" in capsys.readouterr().err
+
+
+def test_a_pause_has_an_exit_status_of_its_own_and_is_resumed(
+    tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = write(tmp_path, settings, evaluate_every=0)
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "build_judges", lambda *_, **__: RewardPanel((WeightedJudge(Failing()),)))
+        assert train.main(arguments) == 3
+    said = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert said["state"] == "paused"
+    assert "2 of 2 groups got no verdict" in said["problem"]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "build_judges", lambda *_, **__: RewardPanel((WeightedJudge(ShuffledJudge(0)),)))
+        assert train.main([*arguments, "--resume"]) == 0
+
+
+def test_sigterm_saves_the_last_whole_update_and_ends_well(tmp_path: Path, settings: dict[str, Any]) -> None:
+    arguments = write(tmp_path, settings, updates=10_000, evaluate_every=0)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workbench.rpo.train", *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    run, end = tmp_path / "run", time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < end and len(read_metrics(run)) < 2:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    said = json.loads((run / "status.json").read_text())
+    assert said["state"] == "stopped"
+    assert said["update"] == len(read_metrics(run)) == len(out.splitlines())
+    assert (run / "checkpoints" / f"{said['update']:06d}" / "state.pt").exists()
