@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from accelerate import Accelerator
 
+from workbench.evaluation.statistics import Estimate
 from workbench.pairs.comparison import Task
 from workbench.rpo import checkpoint
 from workbench.rpo.config import RpoConfig
