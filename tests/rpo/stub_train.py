@@ -1,4 +1,4 @@
-"""A stand-in for `python -m workbench.rpo.train`: counts instead of training, and ends as the prompts' name says."""
+"""A stand-in for `python -m workbench.rpo.train`: counts updates, and ends as its prompts file is called."""
 
 import argparse
 import json
@@ -20,8 +20,9 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
     config = RpoConfig.load(options.config)
-    if config.prompts == "missing":
-        sys.exit("prompts: missing does not exist")
+    fate = Path(config.prompts).stem
+    if fate == "refused":
+        sys.exit("the judge does not answer")
     if int(os.environ.get("RANK", 0)):
         return
     stopped = []
@@ -32,7 +33,7 @@ def main() -> None:
         with replacing(options.out / "status.json") as file:
             file.write_text(json.dumps(status))
 
-    with RunFolder.open(options.out, {"prompts": config.prompts}, kind="rpo"):
+    with RunFolder.open(options.out, {"fate": fate}, kind="rpo"):
         metrics = options.out / "metrics.jsonl"
         done = len(metrics.read_text().splitlines()) if options.resume else 0
         print(f"{'resumed' if options.resume else 'started'} with {os.environ.get('WORLD_SIZE', 1)} processes")
@@ -42,10 +43,10 @@ def main() -> None:
             done += 1
             with metrics.open("a") as file:
                 file.write(json.dumps({"update": done, "reward": 0.5}) + "\n")
-            if config.prompts == "killed" and done == 3:
+            if fate == "killed" and done == 3:
                 print("about to be killed")
                 os.kill(os.getpid(), signal.SIGKILL)
-            if config.prompts == "outage" and done == 3 and not options.resume:
+            if fate == "outage" and done == 3 and not options.resume:
                 said("paused", "the judge cannot be reached")
                 sys.exit(3)
         said("stopped" if stopped else "finished")

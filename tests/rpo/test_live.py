@@ -12,7 +12,7 @@ from PIL import Image
 from workbench.rpo.config import RpoConfig
 from workbench.rpo.curves import PANELS, curve, curves_figure, curves_table
 from workbench.rpo.launch import Training
-from workbench.rpo.live import LiveView, any_synthetic, grid_shown, status_shown
+from workbench.rpo.live import LiveView, any_synthetic, grids_shown, status_shown
 from workbench.runs.folder import RunFolder
 
 
@@ -52,7 +52,7 @@ def training(tmp_path) -> Training:
     with RunFolder.open(training.out, {}, kind="rpo"):
         write(training, 20, "stopped")
         (training.out / "grids").mkdir()
-        for update in (10, 20):
+        for update in (0, 10, 20):
             Image.new("RGB", (2_000, 500), "red").save(training.out / "grids" / f"update-{update:06d}.webp")
     config(kind="oracle").save(training.config_path)
     return training
@@ -119,11 +119,11 @@ def test_every_panel_has_its_curves_and_a_number_nobody_has_is_left_out():
     assert curve(missing, win_rate.series[0]) == []
 
 
-def test_the_latest_grid_is_within_the_page_small_and_with_words_for_it(training):
-    shown = grid_shown(training.grid())
-    assert shown.text == "Samples of the fixed prompts, update 000020"
-    assert 'alt="Samples of the fixed prompts, update 000020"' in shown.html
-    assert "data:image/webp;base64," in shown.html
+def test_the_base_and_the_latest_samples_are_within_the_page_small_and_with_words_for_them(training):
+    shown = grids_shown(training.grids())
+    assert shown.text == "Samples of the fixed prompts, frozen base\nSamples of the fixed prompts, update 20"
+    assert shown.html.count("data:image/webp;base64,") == 2
+    assert 'alt="Samples of the fixed prompts, update 20"' in shown.html
     assert len(shown.html) < 20_000
 
 

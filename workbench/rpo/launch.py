@@ -7,8 +7,6 @@ said) and `rpo-1.pid` (the launcher's process, which holds a lock on the file fo
 >>> Training.attach("outputs/rpo-1").stop()  # tomorrow, from another kernel  # doctest: +SKIP
 """
 
-import fcntl
-import json
 import os
 import signal
 import socket
@@ -16,18 +14,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict
 
 from workbench.rpo.config import RpoConfig
+from workbench.rpo.metrics import read_metrics
+from workbench.rpo.pid_file import PidFile, read_json
+from workbench.rpo.prompts import read_prompts
 from workbench.runs.folder import LOCK_NAME, RunInUseError, is_in_use
-from workbench.runs.lines import read_lines
-from workbench.runs.storage import storage
+from workbench.runs.manifest import FILE_NAME
 
 MODULE = "workbench.rpo.train"
 
@@ -36,11 +36,9 @@ STATUS = "status.json"
 State = Literal["starting", "running", "finished", "paused", "stopped", "failed"]
 ENDED = ("finished", "paused", "stopped", "failed")
 
-_MAPPING = TypeAdapter(dict[str, Any])
 _TAIL = 12  # lines of a log that are shown
 _PATIENCE = 120.0  # seconds until training has its run folder: imports on a slow network disk
 _POLL = 0.1
-_PID_BYTES = 512
 
 
 class TrainingError(RuntimeError):
@@ -80,7 +78,7 @@ class Training:
         training = cls(Path(out))
         if not training.config_path.exists():
             raise ValueError(f"{out}: no training was started here ({training.config_path.name} is missing beside it)")
-        return cls(training.out, int(_read_json(training._pid_path).get("processes", 1)))
+        return cls(training.out, int(training._pid_file.read().get("processes", 1)))
 
     @property
     def config_path(self) -> Path:
@@ -91,8 +89,8 @@ class Training:
         return _beside(self.out, ".log")
 
     @property
-    def _pid_path(self) -> Path:
-        return _beside(self.out, ".pid")
+    def _pid_file(self) -> PidFile:
+        return PidFile(_beside(self.out, ".pid"))
 
     @property
     def config(self) -> RpoConfig:
@@ -100,26 +98,24 @@ class Training:
 
     def status(self) -> Status:
         """What training last said, corrected by whether its processes live."""
-        said, launch = _read_json(self.out / STATUS), _read_json(self._pid_path)
-        if is_in_use(self.out):
-            return Status.model_validate({**said, "state": "running", "problem": ""})
-        ended = said.get("state") in ENDED and _changed(self.out / STATUS) != launch.get("status_before")
-        if _is_locked(self._pid_path) and not ended:
-            return Status.model_validate({**said, "state": "starting", "problem": ""})
-        if ended:
+        is_running, is_launched = is_in_use(self.out), self._pid_file.is_held
+        said, launch = read_json(self.out / STATUS), self._pid_file.read()  # what is said last, after who lives
+        if not is_running and said.get("state") in ENDED and _changed(self.out / STATUS) != launch.get("status_before"):
             return Status.model_validate(said)
-        if launch.get("asked_to_stop"):
-            return Status.model_validate({**said, "state": "stopped", "problem": ""})
-        return Status.model_validate({**said, "state": "failed", "problem": f"training died\n{self.log_tail()}"})
+        state: State = "running" if is_running else "starting" if is_launched else "failed"
+        problem = "" if state != "failed" else f"training died; its last words:\n{self.log_tail()}"
+        if state == "failed" and launch.get("asked_to_stop"):
+            state, problem = "stopped", ""
+        return Status.model_validate({**said, "state": state, "problem": problem})
 
     def metrics(self) -> list[dict[str, Any]]:
         """One mapping for each update so far."""
-        path = self.out / "metrics.jsonl"
-        return list(read_lines(path, _MAPPING.validate_json, "an update's metrics")) if path.exists() else []
+        return read_metrics(self.out)
 
-    def grid(self) -> Path | None:
-        """The latest picture of samples of the fixed prompts; None before the first."""
-        return max(self.out.glob("grids/*.webp"), default=None)
+    def grids(self) -> list[Path]:
+        """Pictures of samples of the fixed prompts: the frozen base's, and the latest."""
+        grids = sorted(self.out.glob("grids/*.webp"))
+        return grids[:1] + grids[1:][-1:]
 
     def log_tail(self) -> str:
         """The last lines training wrote."""
@@ -127,7 +123,7 @@ class Training:
             lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return ""
-        return "\n".join(line.rpartition("\r")[2] for line in lines[-_TAIL:])
+        return "\n".join(lines[-_TAIL:])
 
     def wait(self, timeout: float | None = None) -> Status:
         """Wait until training is done, stopped or paused.
@@ -135,7 +131,7 @@ class Training:
         Raises `TrainingError` when it failed and `TimeoutError` after `timeout` seconds; training goes on then.
         """
         end = time.monotonic() + (float("inf") if timeout is None else timeout)
-        while (status := self.status()).is_alive or _is_locked(self._pid_path):
+        while (status := self.status()).is_alive or self._pid_file.is_held:
             if time.monotonic() > end:
                 raise TimeoutError(f"{self.out}: still {status.state} after {timeout:g} s; it goes on")
             time.sleep(_POLL)
@@ -148,12 +144,12 @@ class Training:
 
         Raises `ValueError` where it runs on another machine.
         """
-        launch = _read_json(self._pid_path)
+        launch = self._pid_file.read()
         if not self.status().is_alive:
             return self.status()
         if launch.get("host") != socket.gethostname():
             raise ValueError(f"{self.out}: training runs on {launch.get('host')}: stop it there")
-        _write_launch(self._pid_path, {**launch, "asked_to_stop": True})
+        self._pid_file.write({**launch, "asked_to_stop": True})
         with suppress(ProcessLookupError):  # it ended by itself just now
             # The process that holds the folder, not its launcher: a launcher would be gone before the checkpoint is
             # written, or, with several processes, give them 30 seconds.
@@ -165,17 +161,19 @@ class Training:
 
     def resume(self) -> Self:
         """Go on from the last checkpoint. Raises `RunInUseError` while training runs."""
-        _launch(self, resume=True)
+        _launch(self)
         return self
 
 
 def start(config: RpoConfig, out: str | os.PathLike[str], *, processes: int = 1) -> Training:
     """Train into a new run folder, in the background; returns once training has its folder.
 
-    Raises `RunInUseError` while another process trains there, `ValueError` for a folder that was used before or more
-    `processes` than `config.groups` or the machine's accelerators allow, `TrainingError` when training died at once.
+    Raises `RunInUseError` while another process trains there, `ValueError` for bad prompts, a folder that was used
+    before, or more `processes` than `config.groups` or the machine's accelerators allow, and `TrainingError` with the
+    end of the log when training died at once.
     """
     config.per_process(processes)
+    read_prompts(config.prompts)  # minutes may pass before the process itself would say so
     training = Training(Path(out), processes)
     if training.out.exists() and not is_in_use(training.out) and any(training.out.iterdir()):
         raise ValueError(
@@ -185,42 +183,48 @@ def start(config: RpoConfig, out: str | os.PathLike[str], *, processes: int = 1)
     return training
 
 
-def _launch(training: Training, config: RpoConfig | None = None, *, resume: bool = False) -> None:
-    command = [*_launcher(training.processes), "-m", MODULE, str(training.config_path), "--out", str(training.out)]
-    pid_path = training._pid_path
-    with storage(pid_path):
-        pid_path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(pid_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+def _launch(training: Training, config: RpoConfig | None = None) -> None:
+    """Start the processes; without `config` those of the training as it was asked for before."""
+    command = _launcher(training.processes)
     try:
-        _refuse_if_running(training.out, lock)
-        before = _changed(training.out / STATUS)
-        if config is not None:
-            config.save(training.config_path)
-        with open(training.log_path, "ab" if resume else "wb") as log:
-            process = subprocess.Popen(
-                [*command, "--resume"] if resume else command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # what ends the kernel does not reach it
-                pass_fds=(lock,),  # it holds the lock for as long as the launcher lives
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            )
-    finally:
-        os.close(lock)
-    _write_launch(
-        pid_path,
-        {
-            "pid": process.pid,
-            "host": socket.gethostname(),
-            "processes": training.processes,
-            "status_before": before,
-        },
-    )
+        with training._pid_file.held() as lock:
+            if is_in_use(training.out):  # by a process that was not started from here
+                raise BlockingIOError
+            before = _changed(training.out / STATUS)
+            if config is not None:
+                config.save(training.config_path)
+                training.log_path.unlink(missing_ok=True)
+            process = _spawn([*command, *_arguments(training)], training.log_path, lock)
+    except BlockingIOError:
+        raise RunInUseError(
+            f"{training.out}: training runs there: Training.attach({str(training.out)!r}) finds it; wait or stop it"
+        ) from None
+    launch = {"pid": process.pid, "host": socket.gethostname(), "processes": training.processes}
+    training._pid_file.write({**launch, "status_before": before})
     try:
         _await_folder(training, process)
     finally:
         threading.Thread(target=process.wait, daemon=True).start()  # or it stays behind as a zombie
+
+
+def _arguments(training: Training) -> list[str]:
+    resume = ["--resume"] if (training.out / FILE_NAME).exists() else []
+    return ["-m", MODULE, str(training.config_path), "--out", str(training.out), *resume]
+
+
+def _spawn(command: Sequence[str], log_path: Path, lock: int) -> "subprocess.Popen[bytes]":
+    # Logs hold lines: no progress bars, and nothing about image processors that are not used.
+    quiet = {"PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error"}
+    with open(log_path, "ab") as log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # what ends the kernel does not reach it
+            pass_fds=(lock,),  # it holds the lock for as long as the launcher lives
+            env={**quiet, **os.environ},
+        )
 
 
 def _launcher(processes: int) -> list[str]:
@@ -230,7 +234,7 @@ def _launcher(processes: int) -> list[str]:
     accelerators = torch.cuda.device_count()
     if accelerators and processes > accelerators:
         raise ValueError(f"processes={processes}: this machine has {accelerators} accelerators, one for each process")
-    threads = max(1, len(os.sched_getaffinity(0)) // processes)
+    threads = os.environ.get("OMP_NUM_THREADS") or max(1, len(os.sched_getaffinity(0)) // processes)
     if not accelerators and processes > 1:  # `accelerate launch --cpu` would run one process without a word
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
         return ["env", f"OMP_NUM_THREADS={threads}", *torchrun]
@@ -240,19 +244,6 @@ def _launcher(processes: int) -> list[str]:
         *(f"--num_processes={processes}", "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"),
         f"--num_cpu_threads_per_process={threads}",
     ]
-
-
-def _refuse_if_running(out: Path, lock: int) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        is_launching = True
-    else:
-        is_launching = False
-    if is_launching or is_in_use(out):
-        raise RunInUseError(
-            f"{out}: training runs there: Training.attach({str(out)!r}) finds it; wait or stop it first"
-        )
 
 
 def _await_folder(training: Training, process: "subprocess.Popen[bytes]") -> None:
@@ -266,38 +257,10 @@ def _await_folder(training: Training, process: "subprocess.Popen[bytes]") -> Non
         time.sleep(_POLL)
 
 
-def _is_locked(pid_path: Path) -> bool:
-    """Whether the launcher lives."""
-    try:
-        file = os.open(pid_path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(file)
-    return False
-
-
 def _changed(path: Path) -> int | None:
     """When a file was written, in nanoseconds; None where there is none."""
     return path.stat().st_mtime_ns if path.exists() else None
 
 
-def _write_launch(pid_path: Path, launch: Mapping[str, Any]) -> None:
-    """In place, as the lock is on this very file, and in one write of one size, so that nobody reads half of it."""
-    with pid_path.open("r+b", buffering=0) as file:
-        file.write(json.dumps(launch).encode().ljust(_PID_BYTES))
-
-
 def _beside(out: Path, ending: str) -> Path:
     return out.with_name(out.name + ending)
-
-
-def _read_json(path: Path) -> Mapping[str, Any]:
-    try:
-        return _MAPPING.validate_json(path.read_bytes() or b"{}")
-    except FileNotFoundError:
-        return {}

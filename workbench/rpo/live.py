@@ -25,7 +25,7 @@ from workbench.rpo.curves import curves_figure, curves_table
 from workbench.rpo.launch import Status, Training
 from workbench.vlm.settings import is_synthetic
 
-_WIDEST = 1024  # pixels of a grid in a notebook
+_WIDEST = 768  # pixels of a grid in a notebook
 _ALARMS = 5
 
 
@@ -88,7 +88,7 @@ class LiveView:
         return (
             status_shown(status, metrics, synthetic=self._synthetic),
             curves_shown(metrics, self.training.out.name, synthetic=self._synthetic),
-            grid_shown(self.training.grid()),
+            grids_shown(self.training.grids()),
         )
 
 
@@ -143,18 +143,28 @@ def curves_shown(metrics: Sequence[Mapping[str, Any]], name: str, *, synthetic: 
     return Shown(f"{caption}: curves of {len(metrics)} updates", html, drawn)
 
 
-def grid_shown(path: Path | None) -> Shown:
-    """The latest samples as a picture within the notebook."""
-    if path is None:
+def grids_shown(paths: Sequence[Path]) -> Shown:
+    """Samples of the fixed prompts as pictures within the notebook, side by side where there is room."""
+    if not paths:
         return Shown("no samples yet", f'<p style="{FONT}">No samples yet.</p>')
-    said = f"Samples of the fixed prompts, {path.stem.replace('-', ' ')}"
+    said = [f"Samples of the fixed prompts, {_of_update(path)}" for path in paths]
+    figures = [
+        f'<figure style="margin:8px 16px 8px 0;display:inline-block"><img src="{_picture(path)}" alt="{escape(words)}" '
+        f'style="max-width:100%"><figcaption>{escape(words)}</figcaption></figure>'
+        for path, words in zip(paths, said, strict=True)
+    ]
+    return Shown("\n".join(said), f'<div style="{FONT}">{"".join(figures)}</div>')
+
+
+def _of_update(path: Path) -> str:
+    number = int(path.stem.rpartition("-")[2])
+    return f"update {number:,}" if number else "frozen base"
+
+
+def _picture(path: Path) -> str:
+    """As a data URL, no larger than a notebook can bear."""
     with Image.open(path) as image:
         image.thumbnail((_WIDEST, 4 * _WIDEST))
         buffer = io.BytesIO()
         image.convert("RGB").save(buffer, "WEBP", quality=90)
-    url = f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    html = (
-        f'<figure style="{FONT};margin:8px 0"><img src="{url}" alt="{escape(said)}" style="max-width:100%">'
-        f"<figcaption>{escape(said)}</figcaption></figure>"
-    )
-    return Shown(said, html)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
