@@ -21,7 +21,7 @@ def test_edits_come_with_their_sources_beside_the_file(tmp_path):
     assert len(edits) == 5
     for edit in edits:
         parse_instruction(edit.text)
-        assert edit.source and edit.source.startswith(str(tmp_path / "prompts" / "sources"))
+        assert str(edit.source).startswith(str(tmp_path / "prompts" / "sources"))
     (tmp_path / "prompts").rename(tmp_path / "moved")
     assert len(read_prompts(tmp_path / "moved" / file.name)) == 5
     assert "instruction" in json.loads((tmp_path / "moved" / file.name).read_text().splitlines()[0])

@@ -11,7 +11,7 @@ from workbench.shapes.pretrain.scenes import Split, edit_triples, picture, promp
 
 
 def write_prompts(task: Task, split: Split, n: int, folder: str | Path, *, seed: int = 0) -> Path:
-    """Write `n` different prompts of a split and return the file: a prompt a line, or JSONL of edits with their sources.
+    """Write `n` different prompts of a split and return the file: a prompt a line, or JSONL of edits with sources.
 
     The same arguments give the same file, and its sources lie beside it. Raises `ValueError` when there are fewer.
     """
