@@ -1,6 +1,5 @@
 """What is the same for every diffusers pipeline with a LoRA on its transformer: caching, noise, the adapter, memory."""
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,12 +11,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from workbench.pairs.comparison import ImageSource, Task
 from workbench.rpo import adapter
 from workbench.rpo.config import PolicyConfig
 from workbench.rpo.policies.latents import pack, to_picture, unpack
+from workbench.rpo.policies.recompute import recompute
 from workbench.rpo.policy import Cond, Prompt
 
 
@@ -56,7 +55,7 @@ class LoraPolicy(ABC):
                 "take prompts as text, or set it to 1"
             )
         adapter.attach(self.transformer, config, seed=seed)
-        _checkpoint(self.transformer, config.checkpointing)
+        recompute(self.transformer, config.checkpointing)
         self._embeddings = embeddings
         self._encoded: dict[tuple[str, ImageSource | None], Cond] = {}
 
@@ -110,6 +109,8 @@ class LoraPolicy(ABC):
     def release(self) -> None:
         """Free the encoders."""
         self.pipeline.register_modules(**dict.fromkeys(self.encoders))
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def init_latents(self, cond: Cond, generators: Sequence[torch.Generator]) -> Tensor:
         """Noise `(B, S, C)` in float32, sample b from `generators[b]` (on the CPU) alone, as the pipeline draws it."""
@@ -175,18 +176,3 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
     longest = max(each.shape[1] for each in tensors)
     padded = [functional.pad(each, (0, 0) * (each.ndim - 2) + (0, longest - each.shape[1])) for each in tensors]
     return torch.cat(padded)
-
-
-def _checkpoint(transformer: Any, share: float) -> None:
-    blocks = [
-        block for name, block in transformer.named_modules() if re.fullmatch(r"(single_)?transformer_blocks\.\d+", name)
-    ]
-    chosen = {id(block) for i, block in enumerate(blocks) if int((i + 1) * share) > int(i * share)}
-
-    def run(block: nn.Module, *arguments: Any) -> Any:
-        if id(block) not in chosen:
-            return block(*arguments)
-        return checkpoint(block, *arguments, use_reentrant=False, preserve_rng_state=False)
-
-    if chosen:
-        transformer.enable_gradient_checkpointing(run)
