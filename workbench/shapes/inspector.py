@@ -7,15 +7,21 @@ apart by the overlap with drawn outlines, and every answer is yes or no.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from workbench.pairs.images import decode
+from workbench.pairs.sources import read_bytes
 from workbench.shapes.grammar import Group, parse_prompt
 from workbench.shapes.instructions import Edit, parse_instruction
 from workbench.shapes.render import signed_distance
 from workbench.shapes.scene import COLORS, SHAPES
+
+if TYPE_CHECKING:
+    from workbench.rpo.policy import Prompt
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -104,6 +110,13 @@ def inspect_edit(instruction: str, source: Image.Image, image: Image.Image) -> d
     intruders = len(new) - (edit.action == "add" and bool(new))
     apart = np.abs(np.subtract(before.background, after.background)).mean()
     return {"instruction": done, "preservation": bool(kept and not intruders and apart < SAME_BACKGROUND)}
+
+
+def inspect_prompt(prompt: "Prompt", image: Image.Image) -> dict[str, bool | None]:
+    """`inspect_edit` for a prompt with a source, `inspect` for one without."""
+    if prompt.source is None:
+        return inspect(prompt.text, image)
+    return inspect_edit(prompt.text, decode(read_bytes(prompt.source)), image)
 
 
 def look(image: Image.Image) -> View:
