@@ -56,8 +56,9 @@ def test_a_training_started_by_one_kernel_is_stopped_by_another_and_resumed(out,
     training = Training.attach(out)  # the kernel that started it is gone
     assert training.status().state == "running"
     assert training.config == config(updates=10_000)
+    assert start(config(updates=10_000), out).status().state == "running", "the cell that started it, run again"
     with pytest.raises(RunInUseError, match="training runs there"):
-        start(config(), out)
+        training.resume()
     with pytest.raises(RunInUseError, match="training runs there"):
         training.resume()
     status = training.stop(timeout=20)
@@ -81,8 +82,28 @@ def test_a_training_goes_to_its_end_and_says_so(out):
     status = training.wait(timeout=20)
     assert (status.state, status.update, status.updates) == ("finished", 5, 5)
     assert [each["update"] for each in training.metrics()] == [1, 2, 3, 4, 5]
-    with pytest.raises(ValueError, match=r"holds a run already.*resume\(\)"):
-        start(config(), out)
+    assert start(config(), out).status() == status, "the same cell again"
+    assert start(config(updates=8), out).wait(timeout=20).update == 8
+
+
+@pytest.mark.usefixtures("_no_launcher")
+def test_a_folder_of_another_run_or_of_something_else_is_refused_and_says_why(out, tmp_path):
+    start(config(), out).wait(timeout=20)
+    with pytest.raises(ValueError, match=r"another run \(seed: 0 there, 1 now\)"):
+        start(config(seed=1), out)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="no training was started there"):
+        start(config(), tmp_path / "photos")
+
+
+@pytest.mark.usefixtures("_no_launcher")
+def test_every_line_of_a_training_is_handed_on(out):
+    lines = []
+    status = start(config(), out).follow(lines.append)
+    assert status.state == "finished"
+    assert lines == (out.parent / "rpo-1.log").read_text().splitlines()
+    assert lines
 
 
 @pytest.mark.usefixtures("_no_launcher")

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from workbench.rpo.pid_file import PidFile, read_json
 from workbench.rpo.prompts import read_prompts
 from workbench.runs.folder import LOCK_NAME, RunInUseError, is_in_use
 from workbench.runs.manifest import FILE_NAME
+from workbench.runs.parameters import differing
 
 MODULE = "workbench.rpo.train"
 
@@ -139,6 +140,18 @@ class Training:
             raise TrainingError(f"{self.out}: {status.problem}")
         return status
 
+    def follow(self, say: Callable[[str], object], every: float = 0.5) -> Status:
+        """Hand on every line of the log, as it comes, until training is done, stopped or paused; raises as `wait`."""
+        with self.log_path.open(encoding="utf-8", errors="replace") as log:
+            is_alive = True
+            while is_alive:
+                is_alive = self.status().is_alive or self._pid_file.is_held
+                for line in log:
+                    say(line.rstrip("\n"))
+                if is_alive:
+                    time.sleep(every)
+        return self.wait()
+
     def stop(self, timeout: float | None = None) -> Status:
         """Ask training to write a checkpoint and end, and wait for it; nothing happens where none runs.
 
@@ -166,19 +179,37 @@ class Training:
 
 
 def start(config: RpoConfig, out: str | os.PathLike[str], *, processes: int = 1) -> Training:
-    """Train into a new run folder, in the background; returns once training has its folder.
+    """Train into a run folder in the background, and return once training has it; what is there goes on.
 
-    Raises `RunInUseError` while another process trains there, `ValueError` for bad prompts, a folder that was used
-    before, or more `processes` than `config.groups` or the machine's accelerators allow, and `TrainingError` with the
-    end of the log when training died at once.
+    A run of the same configuration is found while it lives, resumed where it ended early or has more `updates` to
+    make, and returned as it is when it has finished: the same cell may run again.
+
+    Raises `ValueError` for bad prompts, a folder of another configuration (naming the fields) or of something else,
+    or more `processes` than `config.groups` or the machine's accelerators allow, and `TrainingError` with the end of
+    the log when training died at once.
     """
     config.per_process(processes)
-    read_prompts(config.prompts)  # minutes may pass before the process itself would say so
     training = Training(Path(out), processes)
-    if training.out.exists() and not is_in_use(training.out) and any(training.out.iterdir()):
-        raise ValueError(
-            f"{out} holds a run already: Training.attach({str(out)!r}).resume() goes on with it, or choose a new folder"
-        )
+    is_used = training.out.exists() and any(training.out.iterdir())
+    if is_used or training._pid_file.is_held:
+        return _go_on(training, config)
+    read_prompts(config.prompts)  # minutes may pass before the process itself would say so
+    _launch(training, config)
+    return training
+
+
+def _go_on(training: Training, config: RpoConfig) -> Training:
+    from workbench.rpo.checkpoint import inputs
+
+    if not training.config_path.exists():
+        raise ValueError(f"{training.out} holds files, but no training was started there: choose a new folder")
+    before = training.config
+    if changed := list(differing(inputs(before), inputs(config))):
+        listed = "; ".join(f"{name}: {old!r} there, {new!r} now" for name, old, new in changed)
+        raise ValueError(f"{training.out} holds another run ({listed}): choose a new folder")
+    status = training.status()
+    if status.is_alive or (status.state == "finished" and config.updates <= before.updates):
+        return Training.attach(training.out)
     _launch(training, config)
     return training
 
@@ -193,6 +224,7 @@ def _launch(training: Training, config: RpoConfig | None = None) -> None:
             before = _changed(training.out / STATUS)
             if config is not None:
                 config.save(training.config_path)
+            if not (training.out / FILE_NAME).exists():
                 training.log_path.unlink(missing_ok=True)
             process = _spawn([*command, *_arguments(training)], training.log_path, lock)
     except BlockingIOError:
