@@ -59,8 +59,6 @@ def test_a_training_started_by_one_kernel_is_stopped_by_another_and_resumed(out,
     assert start(config(updates=10_000), out).status().state == "running", "the cell that started it, run again"
     with pytest.raises(RunInUseError, match="training runs there"):
         training.resume()
-    with pytest.raises(RunInUseError, match="training runs there"):
-        training.resume()
     status = training.stop(timeout=20)
     assert status.state == "stopped"
     assert status.update == len(training.metrics()) > 0
