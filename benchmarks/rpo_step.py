@@ -267,7 +267,9 @@ def main() -> None:
         bench = Bench(policy, prompts, options.groups, Path(folder))
         found = report(bench, options.rounds, options.batch)
         found["latency"] = latency(Bench(policy, prompts, options.latency_groups, Path(folder)), options.rounds)
-    found["machine"] = {"cores": os.cpu_count(), "threads": options.threads, "torch": torch.__version__}
+    busy = [round(each, 1) for each in os.getloadavg()]
+    print(f"\nLoad of the machine, {os.cpu_count()} cores, over 1, 5 and 15 minutes: {busy}")
+    found["machine"] = {"cores": os.cpu_count(), "threads": options.threads, "torch": torch.__version__, "load": busy}
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps({"schema": "workbench.benchmark/1", **found}, indent=2) + "\n")
