@@ -114,7 +114,7 @@ def test_importing_the_package_is_quick_and_brings_nothing_heavy():
 
 COMMANDS = (
     "doctor", "plan", "induce", "lint", "weigh", "evaluate", "audit", "run", "serve shapes", "shapes make",
-    "runs list", "runs compare", "data check", "cache merge",
+    "rpo estimate", "rpo prepare", "rpo train", "runs list", "runs compare", "data check", "cache merge",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from workbench.commands.endpoint import cache_merge, doctor
 from workbench.commands.evaluate import evaluate
 from workbench.commands.induce import induce
 from workbench.commands.pairs import data_check, plan
+from workbench.commands.rpo import rpo_estimate, rpo_prepare, rpo_train
 from workbench.commands.rubrics import lint, rubrics_diff, weigh
 from workbench.commands.runs import run, runs_compare, runs_list
 from workbench.commands.shapes import serve_shapes, shapes_make
@@ -21,6 +22,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 serve = typer.Typer(no_args_is_help=True, help="Start an OpenAI-compatible server on loopback.")
 shapes = typer.Typer(no_args_is_help=True, help="The embedded world of coloured shapes.")
 rubrics = typer.Typer(no_args_is_help=True, help="Rubric files.")
+rpo = typer.Typer(no_args_is_help=True, help="Fine-tune an image generator with a judge as reward.")
 runs = typer.Typer(no_args_is_help=True, help="Run folders.")
 annotations = typer.Typer(no_args_is_help=True, help="What people said about pairs.")
 data = typer.Typer(no_args_is_help=True, help="Datasets.")
@@ -32,6 +34,9 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 serve.command("shapes")(serve_shapes)
 shapes.command("make")(shapes_make)
 rubrics.command("diff")(rubrics_diff)
+rpo.command("estimate")(rpo_estimate)
+rpo.command("prepare")(rpo_prepare)
+rpo.command("train")(rpo_train)
 runs.command("list")(runs_list)
 runs.command("compare")(runs_compare)
 annotations.command("merge")(annotations_merge)
@@ -43,6 +48,7 @@ groups = {
     "serve": serve,
     "shapes": shapes,
     "rubrics": rubrics,
+    "rpo": rpo,
     "runs": runs,
     "annotations": annotations,
     "data": data,
