@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 import yaml
+from diffusers.utils.logging import disable_progress_bar
 from PIL import Image
 from rpo_learning_arms import ARMS, Arm, config_of, panel_of, schedule
 from rpo_learning_lines import Line, Look, Rates, read_results
@@ -27,18 +28,17 @@ from rpo_learning_report import report
 
 from workbench.atomic import replacing
 from workbench.pairs.comparison import Task
-from workbench.pairs.images import decode
-from workbench.pairs.sources import read_bytes
 from workbench.rpo.alarms import Alarms
 from workbench.rpo.config import RpoConfig
 from workbench.rpo.measured import Measured, measure
+from workbench.rpo.policies.base import LoraPolicy
 from workbench.rpo.policies.load import load_policy
-from workbench.rpo.policy import Policy, Prompt
+from workbench.rpo.policy import Cond, Policy, Prompt
 from workbench.rpo.reward import RewardPanel, png
 from workbench.rpo.rewards_from import build_judges
 from workbench.rpo.trainer import Trainer
 from workbench.runs.lines import LineLog
-from workbench.shapes.inspector import inspect, inspect_edit
+from workbench.shapes.inspector import inspect_prompt
 from workbench.shapes.instructions import parse_instruction
 from workbench.shapes.pretrain.scenes import WIDTH, Split, edit_triples, prompts
 from workbench.shapes.render import render
@@ -73,11 +73,14 @@ def texts(task: Task, split: Split, n: int) -> list[Prompt]:
     ]
 
 
-def answers(prompt: Prompt, image: Image.Image) -> Mapping[str, bool | None]:
-    """What the second measurer says."""
-    if prompt.source is None:
-        return inspect(prompt.text, image)
-    return inspect_edit(prompt.text, decode(read_bytes(prompt.source)), image)
+class Kept:
+    """Prompts encoded once for all runs."""
+
+    def __init__(self, policy: LoraPolicy, prompts: Sequence[Prompt]) -> None:
+        self._conds = {prompt.id: policy.encode_one(prompt) for prompt in prompts}
+
+    def read(self, prompt: Prompt) -> Cond:
+        return self._conds[prompt.id]
 
 
 class Experiment:
@@ -91,6 +94,7 @@ class Experiment:
         self.measured = texts(task, split, n)
         self.design = self._design(n, split)
         self.lines, self._out = read_results(out), out
+        self._kept: Kept | None = None
         if strange := [line.arm for line in self.lines if line.design != self.design]:
             raise ValueError(
                 f"{out} holds {len(strange)} runs with other weights, prompts or settings (first {strange[0]!r}); name "
@@ -125,9 +129,10 @@ class Experiment:
 
     def _policy(self, seed: int, arm: Arm = ARMS["oracle"]) -> tuple[RpoConfig, Policy]:
         config = config_of(arm, self.task, self.path, seed, self.changes)
-        policy = load_policy(config.policy, "cpu", seed=seed)
-        policy.prepare([*self.train, *self.watched, *self.measured])
-        return config, policy
+        if self._kept is None:
+            encoder = load_policy(config.policy, "cpu")
+            self._kept = Kept(encoder, [*self.train, *self.watched, *self.measured])
+        return config, load_policy(config.policy, "cpu", seed=seed, embeddings=self._kept)
 
     def _train(self, arm: Arm, seed: int, budget: Budget) -> Line:
         """Train, then draw the measured prompts."""
@@ -189,12 +194,12 @@ class Experiment:
 
     def _look(self, policy: Policy) -> tuple[list[Image.Image], list[str]]:
         """Pictures of development prompts, and whose they are."""
-        found = measure(policy, self.watched, IMAGE_SEEDS[:2], answers, keep=WATCHED)
+        found = measure(policy, self.watched, IMAGE_SEEDS[:2], inspect_prompt, keep=WATCHED)
         pictures = [picture for own in found.pictures for picture in own]
         return pictures, [prompt.id for prompt in found.prompts for _ in found.seeds]
 
     def _rates(self, policy: Policy) -> Rates:
-        found: Measured = measure(policy, self.measured, IMAGE_SEEDS, answers)
+        found: Measured = measure(policy, self.measured, IMAGE_SEEDS, inspect_prompt)
         is_edit = self.task == "edit"
         return Rates.of(found, [parse_instruction(each.text).action for each in self.measured] if is_edit else [])
 
@@ -224,6 +229,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, help="benchmarks/results/rpo_learning_TASK.jsonl unless given")
     options = parser.parse_args()
+    disable_progress_bar()
     torch.set_num_threads(options.threads)
     # PyTorch's flash attention on the CPU takes twice as long as plain attention on sequences this short
     torch.backends.cuda.enable_flash_sdp(False)

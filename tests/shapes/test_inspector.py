@@ -1,5 +1,6 @@
 """The second pair of eyes: right about clean and spoilt pictures, and never taken in."""
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -8,13 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from workbench.rpo.policy import Prompt
 from workbench.shapes.fidelity import fidelity
-from workbench.shapes.inspector import inspect, inspect_edit, look
+from workbench.shapes.inspector import inspect, inspect_edit, inspect_prompt
 from workbench.shapes.layout import clear
 from workbench.shapes.measure import observe
 from workbench.shapes.pretrain.scenes import EditTriple, PromptedScene, edit_triples, t2i_scenes
 from workbench.shapes.render import render
 from workbench.shapes.scene import PlacedShape, Scene
+from workbench.shapes.sight import look
 
 GREY = (190, 190, 186)
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
@@ -212,6 +215,15 @@ def test_an_edit_that_adds_or_drops_another_object_is_not_accepted() -> None:
             tried += 1
             assert not inspect_edit(*pictures(each, replace(each.target, objects=objects)))["preservation"]
     assert tried > 30
+
+
+def test_a_prompt_with_a_source_is_an_edit() -> None:
+    source = io.BytesIO()
+    drawn(RED, BLUE).save(source, "PNG")
+    edited = drawn(replace(RED, color="green"), BLUE)
+    edit = Prompt("e", "change the red circle to green", source.getvalue())
+    assert inspect_prompt(edit, edited) == {"instruction": True, "preservation": True}
+    assert inspect_prompt(Prompt("t", "a green circle and a blue square"), edited)["presence"]
 
 
 def test_other_texts_are_refused() -> None:
