@@ -1,5 +1,6 @@
 """Training as a whole, with a policy whose answers are known: it learns, counts, stops, pauses and refuses."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from workbench.judges.verdict import Verdict
 from workbench.pairs.comparison import Comparison
 from workbench.rpo.finite import NotFiniteError
 from workbench.rpo.metrics import read_metrics
-from workbench.rpo.policy import Prompt
+from workbench.rpo.policy import Cond, Prompt
 from workbench.rpo.rewards_from import ShuffledJudge
 from workbench.vlm.errors import Unreachable
 
@@ -232,6 +233,45 @@ def test_out_of_memory_says_what_to_change(tmp_path: Path) -> None:
     policy.poison = full
     with trainer(tmp_path, config(), policy=policy) as run, pytest.raises(MemoryError, match=r"update 1: .*batch"):
         run.train()
+
+
+def test_judging_goes_on_while_the_next_batch_is_sampled(tmp_path: Path) -> None:
+    sampled = threading.Event()
+
+    class Patient(RedJudge):
+        async def compare(self, comparison: Comparison, order: Sequence[int], sample: int = 0) -> Verdict:
+            if comparison.id.endswith(("g0", "g1")):  # of the first batch: waits until the second is on its way
+                assert await asyncio.to_thread(sampled.wait, 30)
+            return await super().compare(comparison, order, sample)
+
+    policy, judge = ToyPolicy(tokens=4), Patient()
+    plain, calls = policy.encode, []
+
+    def encode(prompts: Sequence[Prompt]) -> Cond:
+        calls.append(prompts)
+        if len(calls) == 2:
+            sampled.set()
+        return plain(prompts)
+
+    policy.encode = encode  # type: ignore[method-assign]
+    with trainer(tmp_path, config(updates=1), panel(judge), policy=policy) as run:
+        assert run.train() == "finished"
+    assert read_metrics(tmp_path)[0]["decided"] == 4
+
+
+def test_which_verdict_comes_first_changes_nothing(tmp_path: Path) -> None:
+    class Late(RedJudge):
+        async def compare(self, comparison: Comparison, order: Sequence[int], sample: int = 0) -> Verdict:
+            if comparison.id.endswith(("g0", "g1")):
+                await asyncio.sleep(0.05)
+            return await super().compare(comparison, order, sample)
+
+    policies = []
+    for judge in (RedJudge(), Late()):
+        policies.append(ToyPolicy(tokens=4))
+        with trainer(tmp_path / type(judge).__name__, config(), panel(judge), policy=policies[-1]) as run:
+            run.train()
+    assert all(map(torch.equal, *(policy.trainable().values() for policy in policies)))
 
 
 def test_a_stop_ends_with_the_last_whole_update_and_the_run_goes_on_from_there(tmp_path: Path) -> None:

@@ -40,13 +40,19 @@ def fixed(config: RpoConfig, prompts: Sequence[Prompt]) -> list[Prompt]:
     return [prompts[position(config.seed, place, len(prompts))] for place in range(n)]
 
 
+def own_groups(config: RpoConfig, process: int, processes: int) -> range:
+    """The numbers of the groups that one process samples. Raises `ValueError` where groups do not divide."""
+    share = config.per_process(processes)
+    return range(process * share, (process + 1) * share)
+
+
 def needed(config: RpoConfig, prompts: Sequence[Prompt], process: int, processes: int) -> list[Prompt]:
     """All prompts that one process of a run meets, each once."""
-    share = config.per_process(processes)
+    groups = own_groups(config, process, processes)
     own = [
         each
         for update in range(1, config.updates + 1)
-        for each in drawn(config, prompts, update)[process * share : (process + 1) * share]
+        for each in drawn(config, prompts, update)[groups.start : groups.stop]
     ]
     return list(dict.fromkeys([*fixed(config, prompts)[process::processes], *own]))
 

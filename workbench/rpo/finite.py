@@ -1,5 +1,8 @@
 """Stopping at the first NaN or infinity, where it can still be said which tensor it came up in."""
 
+from collections.abc import Mapping
+
+import torch
 from torch import Tensor
 
 
@@ -17,3 +20,12 @@ def finite(tensor: Tensor, name: str, *, update: int, step: int | None = None, s
         f"{where}: {name} ({tensor.dtype}) is not finite in {bad} of {tensor.numel()} elements; nothing was trained on "
         "it: lower optimizer.lr, or set policy.dtype to float32 to see whether half precision is too narrow"
     )
+
+
+def all_finite(
+    tensors: Mapping[str, Tensor], what: str, *, update: int, step: int | None = None, sigma: float | None = None
+) -> None:
+    """Raises `NotFiniteError` for the first of many tensors that is not finite: `what` and its name."""
+    if not torch.nn.utils.get_total_norm(tensors.values()).isfinite():
+        for name, tensor in tensors.items():
+            finite(tensor, f"{what} {name}", update=update, step=step, sigma=sigma)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from workbench.rpo.config import OptimizerConfig
-from workbench.rpo.finite import finite
+from workbench.rpo.finite import all_finite
 
 
 class Learner:
@@ -17,6 +17,7 @@ class Learner:
     def __init__(self, parameters: Mapping[str, torch.nn.Parameter], config: OptimizerConfig) -> None:
         self.parameters = dict(parameters)
         self.config = config
+        self._sizes = [each.numel() for each in self.parameters.values()]
         self._optimizer = torch.optim.AdamW(
             self.parameters.values(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay
         )
@@ -32,26 +33,24 @@ class Learner:
         return torch.cat(parts)
 
     def step(self, gradient: Tensor, update: int) -> tuple[float, float]:
-        """Clip the flat gradient and step; returns its norm before clipping, and the learning rate.
+        """Clip the flat gradient and step, as the `update`-th; returns its norm before clipping, and the learning rate.
 
-        Raises `NotFiniteError` before anything is changed where the gradient is not finite.
+        Raises `NotFiniteError` where the gradient is not finite, or what came of the step.
         """
-        parts = gradient.split([each.numel() for each in self.parameters.values()])
+        parts = dict(zip(self.parameters, torch.split(gradient, self._sizes), strict=True))
+        all_finite(parts, "gradient of", update=update)
         norm = float(gradient.norm())
-        if not gradient.isfinite().all():
-            for name, part in zip(self.parameters, parts, strict=True):
-                finite(part, f"gradient of {name}", update=update)
         gradient.mul_(min(1.0, self.config.max_grad_norm / (norm + 1e-6)))
-        for parameter, part in zip(self.parameters.values(), parts, strict=True):
-            parameter.grad = part.view_as(parameter)
+        for name, parameter in self.parameters.items():
+            parameter.grad = parts[name].view_as(parameter)
         lr = self.config.lr * min(1.0, update / max(1, self.config.warmup))
         self._optimizer.param_groups[0]["lr"] = lr
         self._optimizer.step()
         self._optimizer.zero_grad()
-        for name, parameter in self.parameters.items():
-            finite(parameter.detach(), f"adapter's {name}", update=update)
-            if self.average:
-                self.average[name].lerp_(parameter.detach(), 1 - self.config.ema)
+        now = {name: each.detach() for name, each in self.parameters.items()}
+        all_finite(now, "adapter's", update=update)
+        for name, average in self.average.items():
+            average.lerp_(now[name], 1 - self.config.ema)
         return norm, lr
 
     @contextmanager

@@ -1,10 +1,11 @@
 """What an update was like, added up over processes, and the files it is told in."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any, Literal
 
 import torch
@@ -34,7 +35,7 @@ class Tally:
     """Sums over the groups of an update.
 
     - `decided`, `tied`, `failed`: groups. - `values`, `valued`: sum and number of candidates' rewards.
-    - `sample`, `judge_wait`, `train`: seconds. - `learned`: of the steps trained on.
+    - `learned`: of the steps trained on.
     """
 
     decided: int = 0
@@ -46,9 +47,6 @@ class Tally:
     images: int = 0
     judge_calls: int = 0
     cost_usd: float = 0.0
-    sample: float = 0.0
-    judge_wait: float = 0.0
-    train: float = 0.0
     learned: Metrics = field(default_factory=Metrics)
 
     @property
@@ -83,7 +81,7 @@ class Tally:
         largest = max(numbers[len(_SUMS) + len(_LEARNED) :])
         return cls(**dict(zip(_SUMS, numbers, strict=False)), learned=Metrics(**learned, largest=largest))
 
-    def line(self, processes: int) -> dict[str, Any]:
+    def line(self) -> dict[str, Any]:
         """For `metrics.jsonl`; None where there was nothing to take a mean of."""
         counts = ("decided", "tied", "failed", "failed_verdicts", "images", "judge_calls")
         return {
@@ -94,12 +92,30 @@ class Tally:
             "clip_fraction": self.learned.clip_fraction,
             **{name: round(getattr(self, name)) for name in counts},
             "cost_usd": self.cost_usd,
-            "seconds": {name: getattr(self, name) / processes for name in ("sample", "judge_wait", "train")},
         }
 
 
 _SUMS = tuple(name for name in Tally.__dataclass_fields__ if name != "learned")
 _LEARNED = tuple(name for name in Metrics.__dataclass_fields__ if name != "largest")
+
+
+class Stopwatch:
+    """Where the seconds of an update go, in this process."""
+
+    def __init__(self) -> None:
+        self._began = perf_counter()
+        self._parts = dict.fromkeys(("sample", "judge_wait", "train", "evaluate"), 0.0)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Adds what the block takes to `sample`, `judge_wait`, `train` or `evaluate`."""
+        began = perf_counter()
+        yield
+        self._parts[name] += perf_counter() - began
+
+    def seconds(self) -> dict[str, float]:
+        """The parts, and the `total` so far."""
+        return {**self._parts, "total": perf_counter() - self._began}
 
 
 class TooManyFailures(Exception):

@@ -69,7 +69,7 @@ class Evaluation:
 class Step(Protocol):
     """How a trained step is taken: as `Evaluation.take`, or with more to it."""
 
-    def __call__(self, i: int, x_t: Tensor, cond: Cond, z: Tensor) -> tuple[Tensor, Tensor]: ...
+    def __call__(self, i: int, x_t: Tensor, cond: Cond, z: Tensor, /) -> tuple[Tensor, Tensor]: ...
 
 
 @dataclass(frozen=True, slots=True)

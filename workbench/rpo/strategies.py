@@ -14,6 +14,7 @@ from torch import Tensor
 from workbench.rpo import sampler
 from workbench.rpo.config import ObjectiveConfig
 from workbench.rpo.draws import Noise
+from workbench.rpo.finite import all_finite
 from workbench.rpo.objective import Metrics, measure, penalty, surrogate
 from workbench.rpo.policy import Cond, Policy
 from workbench.rpo.rollout import Evaluation, Rollout, every, sample
@@ -69,16 +70,9 @@ def _replay_step(
         kl = sampler.kl(mean.detach(), mean_ref, std)
     evaluation.finite(loss, "loss", i)
     (evaluation.plan.weights[i] * loss).sum().backward()  # type: ignore[no-untyped-call]
-    _finite_gradients(evaluation, i)
+    gradients = {name: each.grad for name, each in evaluation.policy.trainable().items() if each.grad is not None}
+    all_finite(gradients, "gradient of", update=evaluation.update, step=i, sigma=evaluation.plan.sigmas[i])
     return measure(log_prob, old_log_prob, elements, objective, kl)
-
-
-def _finite_gradients(evaluation: Evaluation, i: int) -> None:
-    parameters = evaluation.policy.trainable()
-    gradients = {name: each.grad for name, each in parameters.items() if each.grad is not None}
-    if not torch.nn.utils.get_total_norm(gradients.values()).isfinite():
-        for name, gradient in gradients.items():
-            evaluation.finite(gradient, f"gradient of {name}", i)
 
 
 def sample_with_gradients(evaluation: Evaluation, cond: Cond, noise: Noise) -> Rollout:
@@ -97,7 +91,10 @@ def sample_with_gradients(evaluation: Evaluation, cond: Cond, noise: Noise) -> R
             with torch.enable_grad():
                 x_next, log_prob = evaluation.take(i, x_t[row : row + 1], told.select([row]), z[own.start : own.stop])
                 for number, candidate in enumerate(own):
-                    parts = torch.autograd.grad(log_prob[number], parameters, retain_graph=number + 1 < candidates)
+                    is_last = number + 1 == candidates
+                    parts = torch.autograd.grad(
+                        log_prob[number], parameters, retain_graph=not is_last, materialize_grads=True
+                    )
                     gradient = torch.cat([part.flatten() for part in parts])
                     evaluation.finite(gradient, "gradient of log_prob", i)
                     accumulators[candidate].add_(gradient, alpha=evaluation.plan.weights[i])
@@ -124,6 +121,6 @@ def _combine(rollout: Rollout, gradients: Tensor, advantages: Sequence[float], o
 
 def _add(policy: Policy, flat: Tensor) -> None:
     parameters = list(policy.trainable().values())
-    for parameter, part in zip(parameters, flat.split([each.numel() for each in parameters]), strict=True):
+    for parameter, part in zip(parameters, torch.split(flat, [each.numel() for each in parameters]), strict=True):
         part = part.view_as(parameter)
         parameter.grad = part.clone() if parameter.grad is None else parameter.grad + part

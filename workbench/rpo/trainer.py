@@ -5,12 +5,10 @@ comes out the same on any number of processes up to the order of additions.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
 from typing import Any, Self
 
 import torch
@@ -21,10 +19,10 @@ from workbench.rpo import checkpoint
 from workbench.rpo.advantages import advantages
 from workbench.rpo.against_base import AgainstBase, judged_both_ways
 from workbench.rpo.config import RpoConfig
-from workbench.rpo.draws import Noise, drawn, generator
+from workbench.rpo.draws import Noise, drawn, generator, own_groups
 from workbench.rpo.judge_queue import JudgeQueue
 from workbench.rpo.learner import Learner
-from workbench.rpo.metrics import Journal, State, Tally, TooManyFailures, check_failures
+from workbench.rpo.metrics import Journal, State, Stopwatch, Tally, TooManyFailures, check_failures
 from workbench.rpo.plan import Plan, make_plan
 from workbench.rpo.policy import Policy, Prompt
 from workbench.rpo.processes import Processes, Stopped, launched
@@ -62,7 +60,7 @@ class Trainer:
         *,
         gold: RewardPanel | None = None,
         accelerator: Accelerator | None = None,
-        report: Callable[[Mapping[str, Any]], None] | None = None,
+        report: Callable[[Mapping[str, Any]], object] = lambda line: None,
     ) -> None:
         self.config, self.policy, self.prompts, self._report = config, policy, prompts, report
         self.path = run.path if isinstance(run, RunFolder) else run
@@ -79,11 +77,9 @@ class Trainer:
         self._journal = Journal(self.path, self.update, config.updates) if self.processes.is_main else None
         self._stop, self._loop = threading.Event(), LoopThread("judging")
         self._queue = JudgeQueue(panel, self._loop)
-        watched = {"win_rate_base": JudgeQueue(judged_both_ways(panel), self._loop)}
-        if gold is not None:
-            watched["gold_win_rate_base"] = JudgeQueue(judged_both_ways(gold), self._loop)
+        self._panels = {"win_rate_base": panel, **({"gold_win_rate_base": gold} if gold else {})}
+        watched = {name: JudgeQueue(judged_both_ways(each), self._loop) for name, each in self._panels.items()}
         self._base = AgainstBase(config, policy, prompts, watched, self.processes, self.path)
-        self._panels = [panel, *([] if gold is None else [gold])]
 
     def train(self, until: int | None = None) -> State:
         """Train up to an update, or to the end; says how that ended, with the last whole update saved in any case.
@@ -94,7 +90,8 @@ class Trainer:
         makes training fail.
         """
         goal = min(until or self.config.updates, self.config.updates)
-        ended, problem = ("finished" if goal == self.config.updates else "stopped"), ""
+        ended: State = "finished" if goal == self.config.updates else "stopped"
+        problem = ""
         self._say("running")
         try:
             if self._base.is_on and self.update < goal:
@@ -109,10 +106,15 @@ class Trainer:
                 raise
             ended, problem = "paused", str(error)
         except Exception as error:
-            self._say("failed", str(error))
+            told = error
+            if isinstance(error, torch.OutOfMemoryError):
+                from workbench.rpo.estimate import advice  # and with it all of diffusers
+
+                told = MemoryError(f"update {self.update + 1}: {error}; {advice(self.config)}")
+            self._say("failed", str(told))
             if self.update:
                 self._save()
-            raise
+            raise told from (error.__cause__ if told is error else error)
         self._save()
         if self.processes.is_main and self.update:
             with self.learner.averaged():
@@ -126,7 +128,7 @@ class Trainer:
 
     def close(self) -> None:
         """End judging and close the judges' connections."""
-        for panel in self._panels:
+        for panel in self._panels.values():
             self._loop.submit(panel.close()).result()
         self._loop.close()
         if self._journal:
@@ -139,9 +141,8 @@ class Trainer:
         self.close()
 
     def _one_update(self) -> None:
-        update, began, whole = self.update + 1, perf_counter(), self.learner.state()
-        self._seconds = {"sample": 0.0, "judge_wait": 0.0, "train": 0.0}
-        asked: Asked = []
+        update, whole = self.update + 1, self.learner.state()
+        self._watch, asked = Stopwatch(), Asked()
         try:
             for _ in range(self.config.objective.rounds):
                 line = self._round(update, asked)
@@ -153,30 +154,28 @@ class Trainer:
         self.update, looked = update, {}
         try:
             if self._base.is_due(update):
-                with self._timed("evaluate"), self.learner.averaged():
+                with self._watch.part("evaluate"), self.learner.averaged():
                     looked = self._base.look(update, self._await)
         finally:  # a stop while looking does not undo the update
-            self._write({**line, **looked}, perf_counter() - began)
+            line |= {**looked, "seconds": self._watch.seconds()}
+            if self._journal:
+                self._journal.add(line)
+                self._report(line)
         if update % self.config.checkpoint_every == 0:
             self._save()
 
     def _round(self, update: int, asked: Asked) -> dict[str, Any]:
         """One step on an update's groups, the same on all processes; samples them where none are `asked` about yet."""
         plan = make_plan(self.config.sampling, generator(self.config.seed, "update", update, "plan"))
-        tally, problem = Tally(), None
+        tally = Tally()
+        problem: Exception | None = None
         try:
             if not asked:
                 self._sample(update, plan, asked)
             tally = self._learn(asked)
-        except torch.OutOfMemoryError as error:
-            from workbench.rpo.estimate import advice
-
-            problem = MemoryError(f"update {update}: out of memory ({error}); {advice(self.config)}")
-            problem.__cause__ = error
         except Exception as error:
             problem = error
         gradient = self.learner.take_gradient()
-        tally = replace(tally, **self._seconds)
         total = self.processes.total(torch.cat([gradient, tally.vector(self.processes, gradient)]), problem)
         gradient, tally = total[: len(gradient)], Tally.of(total[len(gradient) :])
         check_failures(tally, self.config, update)
@@ -184,17 +183,16 @@ class Trainer:
         if tally.decided:
             steps = tally.received * self.config.sampling.group * len(plan.trained)
             norm, lr = self.learner.step(gradient / steps, update)
-        return {"update": update, "grad_norm": norm, "lr": lr, **tally.line(self.processes.count)}
+        return {"update": update, "grad_norm": norm, "lr": lr, **tally.line()}
 
     def _sample(self, update: int, plan: Plan, asked: Asked) -> None:
         """Sample this process's groups, each batch judged while the next is sampled."""
-        config, share = self.config, self.config.per_process(self.processes.count)
+        config, prompts = self.config, drawn(self.config, self.prompts, update)
         evaluation = Evaluation(self.policy, plan, config.sampling.truncate, update)
-        prompts = drawn(config, self.prompts, update)
-        mine = range(self.processes.index * share, (self.processes.index + 1) * share)
+        mine = own_groups(config, self.processes.index, self.processes.count)
         for numbers in batches(self.policy, prompts, mine, config.batch):
             self._go_on(asked)
-            with self._timed("sample"):
+            with self._watch.part("sample"):
                 cond = self.policy.encode([prompts[j] for j in numbers])
                 noise = Noise(config.seed, update, numbers, config.sampling.group)
                 strategy = sample_with_gradients if config.objective.strategy == "fused" else sample
@@ -211,9 +209,9 @@ class Trainer:
         """Gradients of all batches in the order sampled, whichever verdict comes first."""
         tally, objective = Tally(), self.config.objective
         for rollout, future in asked:
-            with self._timed("judge_wait"):
+            with self._watch.part("judge_wait"):
                 judged = self._await(future)
-            with self._timed("train"):
+            with self._watch.part("train"):
                 values = [value for each in judged for value in advantages(objective.advantage, each)]
                 learned = learn(rollout, values, objective)
             for each in judged:
@@ -233,19 +231,6 @@ class Trainer:
         for _, future in asked:
             if future.done():
                 future.result()
-
-    @contextmanager
-    def _timed(self, part: str) -> Iterator[None]:
-        began = perf_counter()
-        yield
-        self._seconds[part] = self._seconds.get(part, 0.0) + perf_counter() - began
-
-    def _write(self, line: dict[str, Any], seconds: float) -> None:
-        if self._journal:
-            spent = {**line.pop("seconds"), "evaluate": self._seconds.get("evaluate", 0.0), "total": seconds}
-            self._journal.add({**line, "seconds": spent})
-            if self._report:
-                self._report({**line, "seconds": spent})
 
     def _save(self) -> None:
         if self.processes.is_main:
