@@ -87,6 +87,15 @@ def test_the_ratio_of_the_first_replay_is_one_to_the_last_bit(sampling: Sampling
     assert seen.clipped == 0
 
 
+@pytest.mark.parametrize("sampling", SETTINGS, ids=NAMES)
+def test_the_ratio_is_one_in_a_smaller_batch_too(sampling: SamplingConfig) -> None:
+    seen = learn(
+        rollout(sampling, perturbed(ToyPolicy(tokens=3)), groups=2), advantages(2, sampling.group, tied=0), PLAIN
+    )
+    assert seen.n > 0
+    assert seen.largest < 1e-6
+
+
 def test_a_ratio_moves_once_the_policy_has() -> None:
     policy = perturbed(ToyPolicy(tokens=3))
     made, values = rollout(PAIRS, policy), advantages(3, 2)

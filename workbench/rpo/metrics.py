@@ -76,7 +76,7 @@ class Tally:
     @classmethod
     def of(cls, vector: Tensor) -> "Tally":
         """From the sum of vectors over processes."""
-        numbers: list[float] = vector.tolist()
+        numbers: list[Any] = vector.tolist()
         learned = dict(zip(_LEARNED, numbers[len(_SUMS) :], strict=False))
         largest = max(numbers[len(_SUMS) + len(_LEARNED) :])
         return cls(**dict(zip(_SUMS, numbers, strict=False)), learned=Metrics(**learned, largest=largest))

@@ -1,4 +1,4 @@
-"""What a generator must offer to be trained: one protocol, in packed latents, with all of its own ways hidden behind it.
+"""What a generator must offer to be trained: one protocol, in packed latents, with its own ways hidden behind it.
 
 Everything about noise is in `sampler`; guidance, packing, position ids and source tokens are inside `velocity`.
 """

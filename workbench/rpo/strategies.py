@@ -60,7 +60,7 @@ def _replay_step(
     std, elements, kl = evaluation.plan.transitions[i].std, x_next[0].numel(), None
     mean = evaluation.mean(i, x_t, cond)
     log_prob = evaluation.log_prob(i, x_next, mean)
-    loss = surrogate(log_prob, old_log_prob, advantage, elements, objective)  # (B * group,)
+    loss = evaluation.plan.weights[i] * surrogate(log_prob, old_log_prob, advantage, elements, objective)
     if objective.beta > 0:
         with torch.no_grad(), evaluation.policy.reference():
             mean_ref = evaluation.mean(i, x_t, cond)
@@ -69,7 +69,7 @@ def _replay_step(
         loss = loss + penalty(x_next, mean, mean_ref, std, objective)
         kl = sampler.kl(mean.detach(), mean_ref, std)
     evaluation.finite(loss, "loss", i)
-    (evaluation.plan.weights[i] * loss).sum().backward()  # type: ignore[no-untyped-call]
+    loss.sum().backward()  # type: ignore[no-untyped-call]
     gradients = {name: each.grad for name, each in evaluation.policy.trainable().items() if each.grad is not None}
     all_finite(gradients, "gradient of", update=evaluation.update, step=i, sigma=evaluation.plan.sigmas[i])
     return measure(log_prob, old_log_prob, elements, objective, kl)
