@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny_pipelines import random_flux
+from PIL import Image
+from tiny_pipelines import random_flux, random_qwen_edit
 
 from workbench.judges.verdict import Verdict
 from workbench.pairs.comparison import Comparison
@@ -82,6 +83,27 @@ def test_a_run_from_start_to_end_and_longer(
     assert (run / "lora" / "pytorch_lora_weights.safetensors").exists()
     assert train.main([*write(tmp_path, settings, updates=3), "--resume"]) == 0
     assert [line["update"] for line in read_metrics(run)] == [1, 2, 3]
+
+
+def test_edits_of_sources_of_several_sizes_are_sampled_by_size(tmp_path: Path, settings: dict[str, Any]) -> None:
+    lines = []
+    for number, size in enumerate([(64, 64), (96, 64), (64, 64), (48, 96)]):
+        Image.new("RGB", size, "white").save(tmp_path / f"{number}.png")
+        lines.append(json.dumps({"source_image": f"{number}.png", "instruction": "add a red circle"}))
+    (tmp_path / "edits.jsonl").write_text("\n".join(lines))
+    edits = {
+        "prompts": str(tmp_path / "edits.jsonl"),
+        "policy": {**settings["policy"], "path": str(random_qwen_edit(tmp_path / "qwen"))},
+        "gold": None,
+        "groups": 4,
+        "batch": 4,
+        "updates": 1,
+        "evaluate_every": 1,
+    }
+    assert train.main(write(tmp_path, settings, **edits)) == 0
+    (line,) = read_metrics(tmp_path / "run")
+    assert line["decided"] == 4
+    assert line["win_rate_base"]["n"] == 3
 
 
 @pytest.mark.parametrize(
