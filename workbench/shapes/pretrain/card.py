@@ -4,8 +4,8 @@ from workbench.shapes.pretrain.accuracy import Accuracy
 
 _CARD = """# Tiny FLUX
 
-A `FluxPipeline` of diffusers with {weights:.1f} million weights that draws one or two groups of coloured circles, squares
-and triangles, 64 x 64 pixels, from prompts such as "two red circles left of a blue square". It exists so that
+A `FluxPipeline` of diffusers with {weights:.1f} million weights that draws one or two groups of coloured circles,
+squares and triangles, 64 x 64 pixels, from prompts such as "two red circles left of a blue square". It exists so that
 training with rewards can be tried in minutes on two CPU cores, by the code that trains FLUX.1-dev. Everything about it
 is synthetic: no photograph and nobody's picture was used, and no number below says anything about real pictures.
 
@@ -30,8 +30,8 @@ Reconstructions by the autoencoder that are still measured fully right: {reconst
 
     python -m workbench.shapes.pretrain flux --out data/models
 
-Seed {seed}: {vae_steps:,} steps of the autoencoder and {flow_steps:,} of flow matching on {scenes:,} synthetic scenes with
-prompts of the training split. Prompts are split by their checksum, so no test prompt was drawn in training.
+Seed {seed}: {vae_steps:,} steps of the autoencoder and {flow_steps:,} of flow matching on {scenes:,} synthetic scenes
+with prompts of the training split. Prompts are split by their checksum, so no test prompt was drawn in training.
 """
 
 
