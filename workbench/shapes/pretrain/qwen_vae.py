@@ -19,8 +19,8 @@ from torch.nn import functional
 from workbench.shapes.pretrain.vae import to_unit
 
 CHANNELS = 8
-BATCH = 16
-LEARNING_RATE = 2e-3
+STAGES: tuple[tuple[int, int, float], ...] = ((2_500, 16, 2e-3), (1_200, 32, 1.5e-3))
+"""Steps, batch and highest learning rate: small batches find the scenes, larger ones the corners of small squares."""
 KL_WEIGHT = 3e-4
 FOREGROUND = 4.0
 """How much more a pixel of an object weighs than one of the background, less one."""
@@ -116,32 +116,21 @@ def _norm(module: Any, x: Tensor) -> Tensor:
     return functional.rms_norm(x.movedim(1, -1), gamma.shape, gamma, 1e-12).movedim(-1, 1)
 
 
-def train_vae(pictures: NDArray[np.uint8], steps: int, seed: int) -> Any:
+def train_vae(pictures: NDArray[np.uint8], seed: int, effort: float = 1.0) -> Any:
     """Train on pictures `(N, 64, 64, 3)`: foreground-weighted error of the reconstruction plus a little KL.
 
-    The returned model's `latents_mean` and `latents_std` are those of the pictures' latents, channel by channel.
+    `effort` scales the steps of all stages. The returned model's `latents_mean` and `latents_std` are those of the
+    pictures' latents, channel by channel.
     """
     torch.manual_seed(seed)
     vae = build_vae().train()
     for module in vae.modules():
         if isinstance(module, torch.nn.Conv2d):
             module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min(1.0, (step + 1) / 50, (1 - step / steps) / 0.6 + 0.01)
-    )
-    rng, start = np.random.default_rng(seed), time.monotonic()
-    for step in range(steps):
-        batch = to_unit(pictures[rng.integers(len(pictures), size=BATCH)])
-        loss = _loss(Frames(vae), batch.contiguous(memory_format=torch.channels_last))
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        schedule.step()
-        if step % 100 == 99:
-            spent = time.monotonic() - start
-            print(f"vae step {step + 1}/{steps}: loss {loss.item():.4f}, {spent:.0f} s", flush=True)
+    for i, (steps, batch, learning_rate) in enumerate(STAGES):
+        torch.manual_seed(seed + i)
+        rng = np.random.default_rng([seed, i])
+        _train_stage(vae, pictures, max(round(effort * steps), 10), batch, learning_rate, rng)
     vae.eval().requires_grad_(False)
     mean = _means(vae, pictures[:2048])
     vae.register_to_config(
@@ -149,6 +138,29 @@ def train_vae(pictures: NDArray[np.uint8], steps: int, seed: int) -> Any:
         latents_std=mean.std((0, 2, 3)).tolist(),
     )
     return vae
+
+
+def _train_stage(
+    vae: Any, pictures: NDArray[np.uint8], steps: int, batch: int, learning_rate: float, rng: np.random.Generator
+) -> None:
+    """The learning rate rises over 50 steps and falls to nothing over the last three fifths."""
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(1.0, (step + 1) / 50, (1 - step / steps) / 0.6 + 0.01)
+    )
+    start, losses = time.monotonic(), []
+    for step in range(steps):
+        x = to_unit(pictures[rng.integers(len(pictures), size=batch)])
+        loss = _loss(Frames(vae), x.contiguous(memory_format=torch.channels_last))
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        losses.append(loss.item())
+        if step % 100 == 99:
+            spent = time.monotonic() - start
+            print(f"vae step {step + 1}/{steps}: loss {np.mean(losses[-100:]):.4f}, {spent:.0f} s", flush=True)
 
 
 def _loss(frames: Frames, x: Tensor) -> Tensor:

@@ -39,7 +39,8 @@ from workbench.shapes.pretrain.qwen_text import (
 )
 from workbench.shapes.pretrain.scenes import EditTriple, edit_triples, picture
 
-TRIPLES, VAE_STEPS, FLOW_STEPS = 24_000, 2_500, 6_000
+TRIPLES, FLOW_STEPS = 24_000, 4_000
+BATCH = 64
 VAE_TRIPLES = 6_000
 """Of so many triples the autoencoder sees both pictures; it needs fewer."""
 TEST_TRIPLES, TEST_SEEDS = 500, 2
@@ -85,12 +86,10 @@ def make(out: Path, *, seed: int = 0, effort: float = 1.0) -> None:
     `effort` scales the numbers of edits and steps.
     """
     start = time.monotonic()
-    n, n_vae, vae_steps, flow_steps = (
-        max(round(effort * full), 200) for full in (TRIPLES, VAE_TRIPLES, VAE_STEPS, FLOW_STEPS)
-    )
+    n, n_vae, flow_steps = (max(round(effort * full), 200) for full in (TRIPLES, VAE_TRIPLES, FLOW_STEPS))
     triples = edit_triples(n, seed, "train")
-    policy = build_policy(qwen_vae.train_vae(_pictures(triples[:n_vae]), vae_steps, seed), seed)
-    train(policy, triples, FlowSettings(steps=flow_steps, shift=SHIFT), seed)
+    policy = build_policy(qwen_vae.train_vae(_pictures(triples[:n_vae]), seed, effort), seed)
+    train(policy, triples, FlowSettings(steps=flow_steps, batch=BATCH, shift=SHIFT), seed)
     save(policy, out)
     print(f"{out}: saved after {(time.monotonic() - start) / 60:.0f} minutes", flush=True)
     policy = load(out)
@@ -103,7 +102,7 @@ def make(out: Path, *, seed: int = 0, effort: float = 1.0) -> None:
         pairs=len(chosen),
         last_seed=TEST_SEEDS - 1,
         seed=seed,
-        vae_steps=vae_steps,
+        vae_steps=round(effort * sum(steps for steps, _, _ in qwen_vae.STAGES)),
         flow_steps=flow_steps,
         triples=n,
     )
