@@ -87,3 +87,11 @@ def test_a_judge_that_is_not_gullible_keeps_its_file_and_its_id() -> None:
     gullible = settings.model_copy(update={"gullibility": 1.0})
     assert JudgeSettings.model_validate_json(gullible.to_json()) == gullible
     assert gullible.model_id != settings.model_id
+
+
+def test_a_last_row_white_but_at_its_left_end_is_no_caption():
+    """Generated pictures fade out; the judge must not stumble over one."""
+    pixels = np.full((64, 128, 3), 255, np.uint8)
+    pixels[:, 0] = 120
+    pixels[20:40, 60:80] = (214, 40, 57)
+    assert caption_top(Image.fromarray(pixels)) is None

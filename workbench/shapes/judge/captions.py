@@ -33,7 +33,7 @@ def caption_top(image: Image.Image) -> int | None:
     share = white.mean(axis=1)
     coloured = (np.ptp(pixels.astype(np.int16), axis=2) > GREY).mean(axis=1)
     beside = np.asarray(white[:, :MARGIN].all(axis=1))  # (height,)
-    if beside.all():
+    if beside.all() or not beside[-1]:
         return None  # a white page, or a scene on white, and no strip below something else
     top = image.height - int((~beside[::-1]).argmax())
     if (share[top:] < LEAST_WHITE).any() or (coloured[top:] > 1 - BLANK).any():
