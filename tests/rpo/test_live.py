@@ -40,7 +40,7 @@ def metrics(n: int) -> list[dict]:
         }
         if update % 10 == 0:
             line["win_rate_base"] = {"value": 0.55, "ci95": [0.4, 0.7], "n": 64}
-            line["alarms"] = [f"saturation rose <b>by</b> {update}%"]
+            line["alarms"] = [f"update {update}: saturation rose <b>by</b> {update}%"]
         lines.append(line)
     return lines
 

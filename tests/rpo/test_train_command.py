@@ -181,6 +181,21 @@ def test_a_pause_has_an_exit_status_of_its_own_and_is_resumed(
         assert train.main([*arguments, "--resume"]) == 0
 
 
+def test_a_spent_allowance_of_calls_pauses_and_the_next_start_has_its_own(
+    tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    judge = {"rubric": None, "world": "data/shapes/t2i", "max_calls": 6}
+    arguments = write(tmp_path, settings, rewards=[judge], gold=None, evaluate_every=0)
+    assert train.main(arguments) == train.PAUSED
+    said = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert (said["state"], said["update"]) == ("paused", 1), "an update asks about two groups in both orders"
+    assert "max_calls" in said["problem"]
+    assert train.main(arguments) == 0
+    calls = [line["judge_calls"] for line in read_metrics(tmp_path / "run")]
+    assert calls == [4, 2], "the two answers before the pause are not asked for again"
+
+
 def test_sigterm_saves_the_last_whole_update_and_ends_well(tmp_path: Path, settings: dict[str, Any]) -> None:
     arguments = write(tmp_path, settings, updates=10_000, evaluate_every=0)
     process = subprocess.Popen(

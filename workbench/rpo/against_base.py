@@ -77,7 +77,7 @@ class AgainstBase:
             return
         self._write_grid(0, everyone)
         if len(everyone) >= LEAST_PROMPTS:
-            self._alarms = Alarms.baseline(_in_order(everyone))
+            self._alarms = Alarms.baseline(_in_order(everyone), range(len(everyone)))
 
     def look(self, update: int, wait: Await) -> dict[str, Any]:
         """Win rates against the base with intervals and n, and alarms; writes the grid of the update.
@@ -90,7 +90,8 @@ class AgainstBase:
             return {}
         self._write_grid(update, everyone)
         rates = {name: _win_rate([each.won[name] for each in everyone]) for name in self._queues}
-        return {**rates, "alarms": self._alarms.check(update, _in_order(everyone)) if self._alarms else []}
+        alarms = self._alarms.check(update, _in_order(everyone), range(len(everyone))) if self._alarms else []
+        return {**rates, "alarms": alarms}
 
     def _seen(self, update: int, wait: Await) -> list[_Seen]:
         pictures = self._pictures(update)

@@ -131,6 +131,8 @@ class RewardConfig(_Part):
     weight: float = Field(default=1.0, gt=0)
     both_orders: bool = True
     """Ask in both orders; a disagreement is a tie."""
+    max_calls: int | None = Field(default=None, ge=1)
+    """Requests a process may send between one start of the run and the next; then it pauses, its state saved."""
 
 
 class OptimizerConfig(_Part):

@@ -101,11 +101,7 @@ def any_synthetic(config: RpoConfig) -> bool:
 def status_shown(status: Status, metrics: Sequence[Mapping[str, Any]], *, synthetic: bool) -> Shown:
     """A line such as `running · update 35 of 200 · 0:04:10 left · 2,240 images · 1,120 judge calls`, and alarms."""
     line = " · ".join(_facts(status, metrics)) + (" (synthetic)" if synthetic else "")
-    alarms = [
-        f"update {each['update']}: {displayable(str(alarm), 300)}"
-        for each in metrics
-        for alarm in each.get("alarms") or ()
-    ]
+    alarms = [displayable(str(alarm), 300) for each in metrics for alarm in each.get("alarms") or ()]
     told = alarms[-_ALARMS:]
     if len(alarms) > len(told):
         told = [f"{len(alarms) - len(told)} earlier alarms", *told]

@@ -17,6 +17,7 @@ from workbench.rubrics.files import load_rubric
 from workbench.rubrics.rubric import Rubric
 from workbench.shapes.oracle import OracleJudge
 from workbench.vlm.client import VlmClient
+from workbench.vlm.settings import Limits
 
 
 class ShuffledJudge:
@@ -56,17 +57,17 @@ def build_judges(
     - `person`: who votes where a reward is of kind `person`, such as a `VotePanel` shown in the notebook.
     - `called`: the field of the configuration they come from, for messages.
 
-    Rewards at one endpoint share a client. Raises `ValueError` naming the reward and what is wrong with it, and
+    Rewards at one endpoint with one `max_calls` share a client. Raises `ValueError` naming the reward and what is wrong with it, and
     `StopRun` when a server cannot be used.
     """
-    clients: dict[tuple[str, str, str | None], VlmClient] = {}
+    clients: dict[tuple[str, str, str | None, int | None], VlmClient] = {}
 
     def client_of(config: RewardConfig, where: str) -> VlmClient:
         if not config.base_url and config.world is None:
             raise ValueError(
                 f"{where}: a {config.kind} judge needs a base_url, or the folder of a shapes world as world"
             )
-        key = (config.base_url, config.model, config.world)
+        key = (config.base_url, config.model, config.world, config.max_calls)
         if key not in clients:
             clients[key] = _connected(config, cache)
         return clients[key]
@@ -90,7 +91,8 @@ def build_judges(
 
 
 def _connected(config: RewardConfig, cache: Path | None) -> VlmClient:
-    client = connect(config.base_url, config.model, world=config.world, cache=cache)
+    limits = Limits(max_calls=config.max_calls)
+    client = connect(config.base_url, config.model, world=config.world, limits=limits, cache=cache)
     if cache is None:
         client.cache = None  # in place of the one all runs share, which would only grow
     return client

@@ -99,7 +99,7 @@ def _run(config: RpoConfig, out: Path, is_resumed: bool, accelerator: Accelerato
     task: Task = "edit" if prompts[0].source else "t2i"
     cache = out / f"answers-{accelerator.process_index}.sqlite"
     panel = build_judges(config.rewards, task, seed=config.seed, cache=cache)
-    gold = build_judges([config.gold], task, seed=config.seed, cache=cache) if config.gold else None
+    gold = build_judges([config.gold], task, seed=config.seed, cache=cache, called="gold") if config.gold else None
     with _folder(config, out, panel, gold) if accelerator.is_main_process else nullcontext() as folder:
         policy = load_policy(
             config.policy, accelerator.device, seed=config.seed, embeddings=given(config.prompts, config.policy)

@@ -19,6 +19,8 @@ from workbench.rpo.policies.latents import pack, to_picture, unpack
 from workbench.rpo.policies.recompute import recompute
 from workbench.rpo.policy import Cond, Prompt
 
+DECODED = 1024 * 1024
+
 
 class Embeddings(Protocol):
     """Prompts that were encoded before (`workbench.rpo.embeddings`)."""
@@ -119,10 +121,14 @@ class LoraPolicy(ABC):
         return pack(noise).to(self.device)  # (B, S, C)
 
     def decode(self, x_0: Tensor, cond: Cond) -> list[Image.Image]:
-        """Pictures of clean latents `(B, S, C)`, one at a time, never in tiles: their seams would be judged."""
+        """Pictures of clean latents `(B, S, C)`, never in tiles: their seams would be judged.
+
+        As many go through the VAE at a time as one picture of `DECODED` pixels takes the memory of.
+        """
         latents = unpack(x_0, cond.height // self.scale, cond.width // self.scale)
+        at_a_time = max(1, DECODED // (cond.height * cond.width))
         with torch.no_grad():
-            return [to_picture(self._pixels(each)) for each in latents[:, None]]
+            return [to_picture(each) for part in latents.split(at_a_time) for each in self._pixels(part)]
 
     def trainable(self) -> Mapping[str, nn.Parameter]:
         """The adapter's parameters, float32, by name."""
@@ -155,7 +161,7 @@ class LoraPolicy(ABC):
 
     @abstractmethod
     def _pixels(self, latents: Tensor) -> Tensor:
-        """`(3, H, W)` in [-1, 1] of clean latents `(1, C, H / f, W / f)`."""
+        """`(B, 3, H, W)` in [-1, 1] of clean latents `(B, C, H / f, W / f)`."""
 
     def _cond(self, prompt: Prompt) -> Cond:
         key = prompt.text, prompt.source

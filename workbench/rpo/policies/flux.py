@@ -90,5 +90,5 @@ class FluxPolicy(LoraPolicy):
     def _pixels(self, latents: Tensor) -> Tensor:
         vae = self.pipeline.vae
         z = latents / vae.config.scaling_factor + vae.config.shift_factor
-        pixels: Tensor = vae.decode(z.to(vae.dtype), return_dict=False)[0][0]
+        pixels: Tensor = vae.decode(z.to(vae.dtype), return_dict=False)[0]
         return pixels

@@ -113,6 +113,6 @@ class QwenEditPolicy(LoraPolicy):
         return {f"{which}prompt_embeds": embeds, f"{which}prompt_mask": embeds.new_ones(embeds.shape[:2])}
 
     def _pixels(self, latents: Tensor) -> Tensor:
-        z = (latents * self._std + self._mean)[:, :, None]  # (1, C, 1, H / f, W / f)
-        pixels: Tensor = self.vae.decode(z.to(self.vae.dtype), return_dict=False)[0][0, :, 0]
+        z = (latents * self._std + self._mean)[:, :, None]  # (B, C, 1, H / f, W / f)
+        pixels: Tensor = self.vae.decode(z.to(self.vae.dtype), return_dict=False)[0][:, :, 0]
         return pixels

@@ -5,7 +5,6 @@ the last temporal slice, so that `Frames` computes them as the 2D convolutions t
 as fast on a CPU.
 """
 
-import time
 from typing import Any
 
 import numpy as np
@@ -16,16 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from workbench.shapes.pretrain.vae import to_unit
+from workbench.shapes.pretrain.autoencoder import fit, to_pixels, to_unit
 
 CHANNELS = 8
-STAGES: tuple[tuple[int, int, float], ...] = ((2_500, 16, 2e-3), (1_200, 32, 1.5e-3))
-"""Steps, batch and highest learning rate: small batches find the scenes, larger ones the corners of small squares."""
-KL_WEIGHT = 3e-4
-FOREGROUND = 4.0
-"""How much more a pixel of an object weighs than one of the background, less one."""
-APART = 40 / 127.5
-"""Least distance in colour (sum over channels, of 2) of an object's pixel from the background."""
 
 
 def build_vae() -> Any:
@@ -116,63 +108,24 @@ def _norm(module: Any, x: Tensor) -> Tensor:
     return functional.rms_norm(x.movedim(1, -1), gamma.shape, gamma, 1e-12).movedim(-1, 1)
 
 
-def train_vae(pictures: NDArray[np.uint8], seed: int, effort: float = 1.0) -> Any:
-    """Train on pictures `(N, 64, 64, 3)`: foreground-weighted error of the reconstruction plus a little KL.
+def train_vae(pictures: NDArray[np.uint8], steps: int, seed: int) -> Any:
+    """Train on pictures `(N, 64, 64, 3)`, see `autoencoder.fit`.
 
-    `effort` scales the steps of all stages. The returned model's `latents_mean` and `latents_std` are those of the
-    pictures' latents, channel by channel.
+    The returned model's `latents_mean` and `latents_std` are those of the pictures' latents, channel by channel.
     """
     torch.manual_seed(seed)
-    vae = build_vae().train()
+    vae = build_vae()
     for module in vae.modules():
         if isinstance(module, torch.nn.Conv2d):
             module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
-    for i, (steps, batch, learning_rate) in enumerate(STAGES):
-        torch.manual_seed(seed + i)
-        rng = np.random.default_rng([seed, i])
-        _train_stage(vae, pictures, max(round(effort * steps), 10), batch, learning_rate, rng)
-    vae.eval().requires_grad_(False)
+    frames = Frames(vae)
+    fit(vae, frames.moments, frames.decode, pictures, steps, seed)
     mean = _means(vae, pictures[:2048])
     vae.register_to_config(
         latents_mean=mean.mean((0, 2, 3)).tolist(),
         latents_std=mean.std((0, 2, 3)).tolist(),
     )
     return vae
-
-
-def _train_stage(
-    vae: Any, pictures: NDArray[np.uint8], steps: int, batch: int, learning_rate: float, rng: np.random.Generator
-) -> None:
-    """The learning rate rises over 50 steps and falls to nothing over the last three fifths."""
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min(1.0, (step + 1) / 50, (1 - step / steps) / 0.6 + 0.01)
-    )
-    start, losses = time.monotonic(), []
-    for step in range(steps):
-        x = to_unit(pictures[rng.integers(len(pictures), size=batch)])
-        loss = _loss(Frames(vae), x.contiguous(memory_format=torch.channels_last))
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        schedule.step()
-        losses.append(loss.item())
-        if step % 100 == 99:
-            spent = time.monotonic() - start
-            print(f"vae step {step + 1}/{steps}: loss {np.mean(losses[-100:]):.4f}, {spent:.0f} s", flush=True)
-
-
-def _loss(frames: Frames, x: Tensor) -> Tensor:
-    """Squared and a little absolute error, objects weighing more, and KL to a standard normal."""
-    with torch.autocast("cpu", torch.bfloat16):
-        mean, log_variance = frames.moments(x)
-        y = frames.decode(mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)).float()
-    mean, log_variance = mean.float(), log_variance.float()
-    # the corner pixel is always background
-    weight = 1 + FOREGROUND * ((x - x[:, :, :1, :1]).abs().sum(1, keepdim=True) > APART)
-    kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
-    return (weight * ((y - x).square() + 0.1 * (y - x).abs())).mean() + KL_WEIGHT * kl
 
 
 def encode(vae: Any, pictures: NDArray[np.uint8]) -> Tensor:
@@ -186,8 +139,7 @@ def decode(vae: Any, latents: Tensor) -> NDArray[np.uint8]:
     mean, std = _statistics(vae)
     with torch.no_grad():
         x = torch.cat([Frames(vae).decode(part) for part in torch.split(unpack(latents) * std + mean, 64)])
-    pixels: NDArray[np.uint8] = ((x.permute(0, 2, 3, 1) * 127.5 + 127.5).clamp(0, 255) + 0.5).to(torch.uint8).numpy()
-    return pixels
+    return to_pixels(x)
 
 
 def pack(z: Tensor) -> Tensor:

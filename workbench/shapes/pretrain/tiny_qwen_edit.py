@@ -41,7 +41,7 @@ from workbench.shapes.pretrain.scenes import EditTriple, edit_triples, picture
 
 TRIPLES, FLOW_STEPS = 24_000, 4_000
 BATCH = 64
-VAE_TRIPLES = 6_000
+VAE_TRIPLES, VAE_STEPS = 6_000, 900
 """Of so many triples the autoencoder sees both pictures; it needs fewer."""
 TEST_TRIPLES, TEST_SEEDS = 500, 2
 HEADS, HEAD_WIDTH, LAYERS = 4, 32, 4
@@ -86,9 +86,11 @@ def make(out: Path, *, seed: int = 0, effort: float = 1.0) -> None:
     `effort` scales the numbers of edits and steps.
     """
     start = time.monotonic()
-    n, n_vae, flow_steps = (max(round(effort * full), 200) for full in (TRIPLES, VAE_TRIPLES, FLOW_STEPS))
+    n, n_vae, vae_steps, flow_steps = (
+        max(round(effort * full), 200) for full in (TRIPLES, VAE_TRIPLES, VAE_STEPS, FLOW_STEPS)
+    )
     triples = edit_triples(n, seed, "train")
-    policy = build_policy(qwen_vae.train_vae(_pictures(triples[:n_vae]), seed, effort), seed)
+    policy = build_policy(qwen_vae.train_vae(_pictures(triples[:n_vae]), vae_steps, seed), seed)
     train(policy, triples, FlowSettings(steps=flow_steps, batch=BATCH, shift=SHIFT), seed)
     save(policy, out)
     print(f"{out}: saved after {(time.monotonic() - start) / 60:.0f} minutes", flush=True)
@@ -102,7 +104,7 @@ def make(out: Path, *, seed: int = 0, effort: float = 1.0) -> None:
         pairs=len(chosen),
         last_seed=TEST_SEEDS - 1,
         seed=seed,
-        vae_steps=round(effort * sum(steps for steps, _, _ in qwen_vae.STAGES)),
+        vae_steps=vae_steps,
         flow_steps=flow_steps,
         triples=n,
     )
