@@ -15,7 +15,7 @@ $(READY): pyproject.toml constraints.txt
 
 # Executes every notebook on the embedded world.
 demo: $(READY)
-	@for name in 00_quickstart 01_induce_rubrics 02_edit_rubrics 03_evaluate_judges 07_compare_runs; do \
+	@for name in 00_quickstart 01_induce_rubrics 02_edit_rubrics 03_evaluate_judges 06_rpo 07_compare_runs; do \
 	  echo "executing notebooks/$$name.ipynb"; \
 	  $(BIN)/workbench run notebooks/$$name.ipynb --outputs outputs/demo -p outputs outputs/demo || exit 1; \
 	done

@@ -41,6 +41,8 @@ from workbench.runs.lines import LineLog
 from workbench.shapes.inspector import inspect_prompt
 from workbench.shapes.instructions import parse_instruction
 from workbench.shapes.pretrain.scenes import WIDTH, Split, edit_triples, prompts
+from workbench.shapes.pretrain.tiny_flux import TEST_PROMPTS
+from workbench.shapes.pretrain.tiny_qwen_edit import TEST_TRIPLES
 from workbench.shapes.render import render
 
 TRAINED, WATCHED = 2000, 64
@@ -64,12 +66,17 @@ class Budget:
 
 
 def texts(task: Task, split: Split, n: int) -> list[Prompt]:
-    """`n` different prompts of a split, always the same ones; edits come with their source."""
+    """`n` different prompts of a split, always the same ones; edits come with their source.
+
+    Test prompts are none of those that the policies' cards tell of.
+    """
     if task == "t2i":
-        return [Prompt(f"{split}-{i}", text) for i, text in enumerate(prompts(split, n, seed=0))]
+        seen = TEST_PROMPTS if split == "test" else 0
+        return [Prompt(f"{split}-{seen + i}", text) for i, text in enumerate(prompts(split, seen + n, seed=0)[seen:])]
+    seen = TEST_TRIPLES if split == "test" else 0
     return [
-        Prompt(f"{split}-{i}", each.instruction, png(render(each.source, WIDTH)))
-        for i, each in enumerate(edit_triples(n, seed=0, split=split))
+        Prompt(f"{split}-{seen + i}", each.instruction, png(render(each.source, WIDTH)))
+        for i, each in enumerate(edit_triples(seen + n, seed=0, split=split)[seen:])
     ]
 
 

@@ -12,6 +12,7 @@ import papermill
 import pytest
 
 from workbench.induction.events import read_events
+from workbench.rpo.metrics import read_metrics
 from workbench.rubrics.files import load_rubric
 from workbench.runs.manifest import read_manifest
 from workbench.runs.notebook import CellFailed, run_notebook
@@ -93,7 +94,11 @@ EDITING = ("02_edit_rubrics", {"test_pairs": TEST_PAIRS, "panel_pairs": 8})
 JUDGES = ("03_evaluate_judges", {"test_pairs": TEST_PAIRS})
 COMPARING = ("07_compare_runs", {"test_pairs": TEST_PAIRS})
 JUDGES_OF_EDITS = ("03_evaluate_judges", {"test_pairs": TEST_PAIRS, **EDIT})
-EVERY = (QUICKSTART, INDUCTION, EDITING, JUDGES, JUDGES_OF_EDITS, COMPARING)
+TRAINING = (
+    "06_rpo",
+    {"settings": {"policy": {"size": 64}, "groups": 4, "batch": 4, "updates": 2, "evaluated": 8}, "test": 8},
+)
+EVERY = (QUICKSTART, INDUCTION, EDITING, JUDGES, JUDGES_OF_EDITS, TRAINING, COMPARING)
 
 
 def each(*executions):
@@ -189,6 +194,21 @@ def test_headless_the_editors_views_are_static(executed):
     assert "With 8 pairs of " in executed.printed()
     assert "application/vnd.jupyter.widget-view+json" not in executed.file.read_text()
     assert not list((ROOT / "rubrics").glob("*_v3.yaml")), "nothing is saved unasked"
+
+
+@each(TRAINING)
+def test_both_policies_are_trained_and_compared_with_their_base(executed):
+    for task in ("t2i", "edit"):
+        folder = executed.outputs / f"rpo-{task}-default-0"
+        assert read_manifest(folder).status == "finished"
+        assert [line["update"] for line in read_metrics(folder)] == [1, 2]
+        assert (folder / "lora" / "pytorch_lora_weights.safetensors").exists()
+    titles = {figure["layout"]["meta"]["title"].removesuffix(" (synthetic)") for figure in executed.figures()}
+    assert {f"{task}: the trained picture is preferred" for task in ("t2i", "edit")} < titles
+    assert "What training changed on held-out prompts" in titles
+    html = "".join(output.get("data", {}).get("text/html", "") for output in executed.cell_outputs())
+    assert "t2i: everything right" in html
+    assert "edit: preservation" in html
 
 
 @each(COMPARING)
@@ -326,7 +346,7 @@ def test_it_has_one_parameters_cell_with_a_type_and_a_comment_for_each(notebook)
     assert len(known) == len(statements)
     assert {"outputs", "base_url", "model", "max_calls", "test"} <= set(known)
     for name, parameter in known.items():
-        assert parameter["inferred_type_name"] in ("str", "int", "float", "bool"), name
+        assert parameter["inferred_type_name"] in ("str", "int", "float", "bool", "dict"), name
         assert parameter["help"], name
     # Nothing may run before the parameters: papermill puts its own after this cell.
     assert _code(notebook)[0] is not None

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from toy_policy import PROMPTS, ToyPolicy, perturbed
 
-from workbench.rpo.measured import Measured, draw, gain, measure
+from workbench.rpo.measured import Measured, changes, draw, gain, measure
 from workbench.rpo.policy import Prompt
 
 
@@ -99,6 +99,18 @@ def test_the_interval_holds_the_truth_for_new_prompts_and_runs(run: float, promp
         low, high = gain(np.zeros(prompts), list(0.1 + cells)).ci95
         held += low <= 0.1 <= high
     assert 0.935 < held / tries <= 0.995
+
+
+def test_what_changed_is_told_by_criterion_and_none_is_told_that_one_prompt_asks_for() -> None:
+    def found(a: list[list[float]]) -> Measured:
+        b = np.array([[1, 1], [math.nan, math.nan]])
+        return Measured(PROMPTS[:2], (0, 1), {"a": np.array(a), "b": b}, np.zeros(2))
+
+    changed = changes(found([[0, 0], [1, 0]]), found([[1, 1], [1, 0]]))
+    assert list(changed) == ["everything right", "a"]
+    assert (changed["a"].before.value, changed["a"].after.value) == (0.25, 0.75)
+    assert changed["a"].difference.value == 0.5
+    assert changed["a"].row()["change"].startswith("+50.0")
 
 
 def test_one_prompt_is_too_few() -> None:

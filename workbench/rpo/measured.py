@@ -92,6 +92,39 @@ class Gain:
         return f"{value:+.1f} points [{low:+.1f}, {high:+.1f}], {runs} x {self.prompts} prompts"
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A criterion before and after training: the shares of pictures right, and their difference over prompts."""
+
+    before: Estimate
+    after: Estimate
+    difference: Estimate
+
+    def row(self) -> dict[str, str]:
+        """For a table."""
+        return {
+            "before": self.before.percent(),
+            "after": self.after.percent(),
+            "change": self.difference.points(),
+        }
+
+
+def changes(before: Measured, after: Measured) -> dict[str, Change]:
+    """What one run changed, on the same prompts and seeds: everything right at once, then each criterion.
+
+    A criterion that fewer than two prompts ask for is left out: it has no interval.
+    """
+    found = {}
+    asked = [name for name in before.criteria if (~np.isnan(before.rates(name))).sum() >= 2]
+    for name in ("right", *asked):
+        change = gain(before.rates(name), [after.rates(name)])
+        difference = Estimate(change.value, change.ci95, change.prompts)
+        found["everything right" if name == "right" else name] = Change(
+            before.share(name), after.share(name), difference
+        )
+    return found
+
+
 def measure(
     policy: Policy,
     prompts: Sequence[Prompt],

@@ -57,8 +57,8 @@ def build_judges(
     - `person`: who votes where a reward is of kind `person`, such as a `VotePanel` shown in the notebook.
     - `called`: the field of the configuration they come from, for messages.
 
-    Rewards at one endpoint with one `max_calls` share a client. Raises `ValueError` naming the reward and what is wrong with it, and
-    `StopRun` when a server cannot be used.
+    Rewards at one endpoint with one `max_calls` share a client. Raises `ValueError` naming the reward and what is wrong
+    with it, and `StopRun` when a server cannot be used.
     """
     clients: dict[tuple[str, str, str | None, int | None], VlmClient] = {}
 

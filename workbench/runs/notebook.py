@@ -155,9 +155,9 @@ def _check(notebook: Path, parameters: dict[str, Any]) -> None:
             problems.append(f"{notebook.name} has no parameter {name!r}; {hint}")
             continue
         declared = known[name]["inferred_type_name"]
-        if value is None and declared == "str":
-            value = parameters[name] = ""  # what `-p NAME ""` means
-        allowed = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}.get(declared)
+        if value is None and declared in ("str", "dict"):
+            value = parameters[name] = "" if declared == "str" else {}  # what `-p NAME ""` means
+        allowed = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,), "dict": (dict,)}.get(declared)
         if allowed and (not isinstance(value, allowed) or (declared != "bool" and isinstance(value, bool))):
             problems.append(f"parameter {name!r} is {value!r}; {notebook.name} wants {declared}")
     if problems:
