@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 BATCH = 64
-LEARNING_RATE = 5e-3
 WARM_UP = 20
 KL_WEIGHT = 3e-4
 FOREGROUND = 4.0
@@ -23,11 +22,21 @@ Moments = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def fit(
-    vae: Any, moments: Moments, decode: Callable[[Tensor], Tensor], pictures: NDArray[np.uint8], steps: int, seed: int
+    vae: Any,
+    moments: Moments,
+    decode: Callable[[Tensor], Tensor],
+    pictures: NDArray[np.uint8],
+    *,
+    steps: int,
+    learning_rate: float,
+    seed: int,
 ) -> None:
-    """Train on pictures `(N, H, W, 3)`: foreground-weighted error of the reconstruction plus a little KL."""
+    """Train on pictures `(N, H, W, 3)`: foreground-weighted error of the reconstruction plus a little KL.
+
+    `learning_rate` is Muon's highest; it rises over 20 steps and falls to nothing over the second half.
+    """
     torch.manual_seed(seed)
-    optimizers = _Optimizers(vae.train(), steps)
+    optimizers = _Optimizers(vae.train(), steps, learning_rate)
     rng, start, losses = np.random.default_rng(seed), time.monotonic(), []
     for step in range(steps):
         x = to_unit(pictures[rng.integers(len(pictures), size=BATCH)])
@@ -71,15 +80,15 @@ class _Optimizers:
     Of a causal 3D convolution only the last temporal slice meets a single picture, so that is its filter.
     """
 
-    def __init__(self, vae: Any, steps: int) -> None:
+    def __init__(self, vae: Any, steps: int, learning_rate: float) -> None:
         self.filters = [each for each in vae.parameters() if each.ndim >= 4 and min(each.shape[:2]) > 3]
         self.matrices = [torch.nn.Parameter(_slice(each.detach()).flatten(1).clone()) for each in self.filters]
         ids = {id(each) for each in self.filters}
         self.others = [each for each in vae.parameters() if id(each) not in ids]
         self.optimizers = [
-            torch.optim.AdamW(self.others, lr=LEARNING_RATE / 2, betas=(0.9, 0.99), weight_decay=0.0),
+            torch.optim.AdamW(self.others, lr=learning_rate / 2, betas=(0.9, 0.99), weight_decay=0.0),
             torch.optim.Muon(
-                self.matrices, lr=LEARNING_RATE, weight_decay=0.0, momentum=0.95, adjust_lr_fn="match_rms_adamw"
+                self.matrices, lr=learning_rate, weight_decay=0.0, momentum=0.95, adjust_lr_fn="match_rms_adamw"
             ),
         ]
 

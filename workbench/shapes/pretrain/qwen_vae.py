@@ -119,7 +119,7 @@ def train_vae(pictures: NDArray[np.uint8], steps: int, seed: int) -> Any:
         if isinstance(module, torch.nn.Conv2d):
             module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
     frames = Frames(vae)
-    fit(vae, frames.moments, frames.decode, pictures, steps, seed)
+    fit(vae, frames.moments, frames.decode, pictures, steps=steps, learning_rate=2.5e-3, seed=seed)
     mean = _means(vae, pictures[:2048])
     vae.register_to_config(
         latents_mean=mean.mean((0, 2, 3)).tolist(),

@@ -48,7 +48,7 @@ def train_vae(pictures: NDArray[np.uint8], steps: int, seed: int) -> Any:
         posterior = vae.encode(x).latent_dist
         return posterior.mean, posterior.logvar
 
-    fit(vae, moments, lambda z: vae.decode(z).sample, pictures, steps, seed)
+    fit(vae, moments, lambda z: vae.decode(z).sample, pictures, steps=steps, learning_rate=5e-3, seed=seed)
     z = encode(vae, pictures[:2048])
     vae.register_to_config(shift_factor=float(z.mean()), scaling_factor=1 / float(z.std()))
     return vae
