@@ -73,13 +73,16 @@ def difference_figure(differences: Mapping[str, Interval], title: str, axis: str
     return _finished(figure, title, alternative, synthetic, plot=_room(figure, 46))
 
 
-def strata_figure(strata: Mapping[str, Interval], title: str, *, synthetic: bool) -> go.Figure:
-    """Accuracy with its interval within each group of pairs, the number of pairs beside the group's name."""
+def strata_figure(strata: Mapping[str, Interval], title: str, axis: str = _AGREEMENT, *, synthetic: bool) -> go.Figure:
+    """A share with its interval within each group of pairs, the number of pairs beside the group's name.
+
+    `axis` says what it is a share of, of which 50% is chance: agreement with people unless given.
+    """
     figure = _rows_figure({f"{name} (n = {estimate.n})": estimate for name, estimate in strata.items()}, "{:.1%}")
-    figure.update_xaxes(tickformat=".0%", title=f"{_AGREEMENT} (95% interval; dotted: chance)")
+    figure.update_xaxes(tickformat=".0%", title=f"{axis} (95% interval; dotted: chance)")
     figure.add_vline(x=0.5, line=REFERENCE)
     rows = [_row((name,), each) for name, each in strata.items()]
-    alternative = Alternative(_said(title, synthetic), ("pairs",), _AGREEMENT, rows, reference=0.5)
+    alternative = Alternative(_said(title, synthetic), ("pairs",), axis, rows, reference=0.5)
     return _finished(figure, title, alternative, synthetic, plot=_room(figure, 36))
 
 

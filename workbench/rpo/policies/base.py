@@ -56,6 +56,9 @@ class LoraPolicy(ABC):
                 f"policy.true_cfg={config.true_cfg:g} needs the text encoders, for the empty prompt: "
                 "take prompts as text, or set it to 1"
             )
+        if self.device.type == "cpu":
+            # PyTorch's flash attention on the CPU takes twice as long as plain attention on sequences this short
+            torch.backends.cuda.enable_flash_sdp(False)
         adapter.attach(self.transformer, config, seed=seed)
         recompute(self.transformer, config.checkpointing)
         self._embeddings = embeddings
