@@ -149,6 +149,10 @@ class LoraPolicy(ABC):
             transformer_lora_adapter_metadata=adapter.metadata(self.transformer),
         )
 
+    def load_adapter(self, folder: str | Path) -> None:
+        """Put an exported adapter in place of its own; raises `ValueError` for another rank, alpha or set of layers."""
+        adapter.load(self.transformer, folder)
+
     @property
     @abstractmethod
     def channels(self) -> int:
