@@ -11,7 +11,7 @@ from workbench.pairs.comparison import Comparison, Task
 from workbench.pairs.images import decode
 from workbench.pairs.labels import rank_scores
 from workbench.pairs.sources import read_bytes
-from workbench.rpo.config import RpoConfig
+from workbench.rpo.config import RpoConfig, merged
 from workbench.rpo.reward import RewardPanel, WeightedJudge
 from workbench.rpo.rewards_from import build_judges
 
@@ -85,14 +85,9 @@ def config_of(arm: Arm, task: Task, policy: str, seed: int, changes: Mapping[str
         "checkpoint_every": ENDLESS,
         "seed": seed,
     }
-    config = RpoConfig.of(arm.preset, **_merged(_merged(fields, changes), arm.changes))
+    config = RpoConfig.of(arm.preset, **merged(merged(fields, changes), arm.changes))
     groups = config.groups * 2 // config.sampling.group
     return config.model_copy(update={"groups": groups, "batch": min(config.batch, groups)})
-
-
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    both = {name for name in changes if isinstance(changes[name], Mapping) and isinstance(base.get(name), Mapping)}
-    return {**base, **changes, **{name: _merged(base[name], changes[name]) for name in both}}
 
 
 def _reward(arm: Arm, task: Task) -> dict[str, Any]:

@@ -16,8 +16,11 @@ from workbench.rpo.sampler import mean, transition
 torch.set_num_threads(1)
 
 
+PUBLISHED = {"kind": "dance", "eta": 0.3, "window": "all", "weights": "uniform"}
+
+
 def planned(seed: int = 0, **sampling: Any) -> Plan:
-    return make_plan(SamplingConfig(**sampling), torch.Generator().manual_seed(seed))
+    return make_plan(SamplingConfig(**{**PUBLISHED, **sampling}), torch.Generator().manual_seed(seed))
 
 
 def windows(width: int) -> list[Plan]:

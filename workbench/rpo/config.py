@@ -7,6 +7,7 @@ rewards: [{rubric: rubrics/t2i_general.yaml, base_url: "http://127.0.0.1:8000/v1
 updates: 200
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -14,9 +15,22 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from workbench.rpo.presets import PRESETS
+from workbench.vlm.settings import is_synthetic
 
 SCHEMA: Literal["workbench.rpo/1"] = "workbench.rpo/1"
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "default": {},
+    "paper": {
+        "sampling": {"kind": "dance", "eta": 0.3, "window": "all", "weights": "uniform", "truncate": True},
+        "objective": {"advantage": "paper", "clip_on": "mean", "kl": "log_ratio"},
+        "optimizer": {"lr": 5e-5, "warmup": 0, "betas": [0.9, 0.999]},
+    },
+}
+"""What differs from the fields' defaults, which are what measures best on the embedded world.
+
+`paper` is ARR's FLUX launcher (arXiv 2605.08354; batch 32 from its appendix, as the launcher's never steps).
+"""
 
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 """What ARR adapts in both transformers (launchers of arXiv 2605.08354)."""
@@ -52,14 +66,14 @@ class SamplingConfig(_Part):
 
     steps: int = Field(default=8, ge=2)
     shift: float = Field(default=3.0, gt=0)
-    kind: Literal["flow_grpo", "dance", "cps", "ode"] = "dance"
+    kind: Literal["flow_grpo", "dance", "cps", "ode"] = "flow_grpo"
     """Of the noisy steps; all others, and always the last one, are ODE steps."""
-    eta: float = Field(default=0.3, ge=0)
-    window: int | Literal["all"] = "all"
-    """How many steps, one after the other, are noisy and trained; `all` but the last."""
+    eta: float = Field(default=0.7, ge=0)
+    window: int | Literal["all"] = 1
+    """How many consecutive steps are noisy and trained; `all` is every step but the last."""
     starts: tuple[int, int] = (0, 3)
     """First and last step at which a window may start, drawn anew for every update."""
-    weights: Literal["uniform", "noise"] = "uniform"
+    weights: Literal["uniform", "noise"] = "noise"
     """`noise` weighs a trained step by its noise over its sensitivity, so that early steps count."""
     same_noise: bool = True
     """Candidates of a group start from one noise, and share all evaluations up to the first noisy step."""
@@ -87,7 +101,7 @@ class SamplingConfig(_Part):
 class ObjectiveConfig(_Part):
     """What is maximised (`workbench.rpo.objective`)."""
 
-    advantage: Literal["paper", "centered", "group"] = "paper"
+    advantage: Literal["paper", "centered", "group"] = "centered"
     clip: tuple[float, float] = (0.2, 0.2)
     """How far the log-ratio may fall and rise, in nats of the whole sample; for `mean` how far the ratio may."""
     clip_on: Literal["joint", "mean"] = "joint"
@@ -134,14 +148,25 @@ class RewardConfig(_Part):
     max_calls: int | None = Field(default=None, ge=1)
     """Requests a process may send between one start of the run and the next; then it pauses, its state saved."""
 
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the judge is of the embedded world, or no judge at all but its exact measurement."""
+        return self.kind in ("oracle", "shuffled") or bool(self.world) or is_synthetic(self.model)
+
+    def calls(self, candidates: int) -> int:
+        """Answers asked of a model about a group of so many candidates."""
+        if self.kind == "scoring":
+            return candidates
+        return math.comb(candidates, 2) * (2 if self.both_orders else 1) if self.kind == "ranking" else 0
+
 
 class OptimizerConfig(_Part):
     """AdamW over the adapter."""
 
-    lr: float = Field(default=5e-5, gt=0)
-    warmup: int = Field(default=0, ge=0)
+    lr: float = Field(default=1.5e-4, gt=0)
+    warmup: int = Field(default=10, ge=0)
     """Updates of linear warm-up; constant afterwards."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = Field(default=1e-4, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     ema: float = Field(default=0.0, ge=0, lt=1)
@@ -163,7 +188,7 @@ class RpoConfig(_Part):
     gold: RewardConfig | None = None
     """A judge that is only watched: training never sees what it says."""
     updates: int = Field(default=300, ge=1)
-    groups: int = Field(default=8, ge=1)
+    groups: int = Field(default=32, ge=1)
     """Prompts per update, over all processes."""
     batch: int = Field(default=1, ge=1)
     """Prompts sampled and replayed together on one process."""
@@ -212,7 +237,7 @@ class RpoConfig(_Part):
         """
         if preset not in PRESETS:
             raise ValueError(f"preset: {preset!r} is not one of {', '.join(PRESETS)}")
-        return cls.model_validate({"preset": preset, **_merged(PRESETS[preset], fields)})
+        return cls.model_validate({"preset": preset, **merged(PRESETS[preset], fields)})
 
     @classmethod
     def load(cls, path: str | Path, **changes: Any) -> Self:
@@ -223,7 +248,7 @@ class RpoConfig(_Part):
             raise ValueError(f"{path}: cannot be read as YAML ({error})") from error
         if not isinstance(fields, dict):
             raise ValueError(f"{path}: holds no mapping of fields such as 'prompts: prompts.txt'")
-        fields = _merged(fields, changes)
+        fields = merged(fields, changes)
         try:
             return cls.of(**{"preset": "default", **fields})
         except ValidationError as error:
@@ -249,9 +274,10 @@ def faults(error: ValidationError) -> str:
     return "; ".join(parts)
 
 
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` on top; of a mapping in both, only what is named changes."""
+    found = dict(base)
     for name, value in changes.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
-        merged[name] = _merged(merged[name], value) if both else value
-    return merged
+        both = isinstance(value, Mapping) and isinstance(found.get(name), Mapping)
+        found[name] = merged(found[name], value) if both else value
+    return found

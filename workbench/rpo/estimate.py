@@ -7,7 +7,6 @@ far as the stated rate is.
 """
 
 import html
-import math
 from dataclasses import dataclass
 from statistics import mean
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 
 from workbench.html import html_table
-from workbench.rpo.config import RewardConfig, RpoConfig
+from workbench.rpo.config import RpoConfig
 from workbench.rpo.plan import BACKWARD, Plan, forwards, make_plan
 from workbench.rpo.policies.size import ModelSize, model_size
 
@@ -232,15 +231,7 @@ def _plans(config: RpoConfig) -> list[Plan]:
 
 def _calls(config: RpoConfig, looks: int) -> int:
     """Answers asked for: of all groups, and of the fixed prompts against the frozen base."""
-    groups = sum(_calls_of(reward, config.sampling.group) for reward in config.rewards)
+    groups = sum(reward.calls(config.sampling.group) for reward in config.rewards)
     watched = [*config.rewards, *([config.gold] if config.gold else [])]
-    looking = looks * config.evaluated * sum(_calls_of(each, 2) for each in watched)
+    looking = looks * config.evaluated * sum(each.calls(2) for each in watched)
     return config.updates * config.groups * groups + looking
-
-
-def _calls_of(reward: RewardConfig, candidates: int) -> int:
-    if reward.kind == "scoring":
-        return candidates
-    if reward.kind != "ranking":
-        return 0
-    return math.comb(candidates, 2) * (2 if reward.both_orders else 1)

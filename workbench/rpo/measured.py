@@ -163,7 +163,7 @@ def draw(
     policy: Policy, prompts: Sequence[Prompt], seeds: Sequence[int], steps: int, shift: float
 ) -> list[list[Image.Image]]:
     """For every seed one picture per prompt, by the ODE."""
-    plan = make_plan(SamplingConfig(kind="ode", steps=steps, shift=shift), torch.Generator())
+    plan = make_plan(SamplingConfig(kind="ode", steps=steps, shift=shift, window="all"), torch.Generator())
     evaluation = Evaluation(policy, plan, truncate=False, update=MEASURED)
     cond = policy.encode(prompts)
     pictures = []
