@@ -15,11 +15,15 @@ from workbench.shapes.scene import Observation
 
 STEP = 0.02
 """Scores are rounded to this: two backgrounds that differ by a shade are equal."""
+MET = 0.9
+"""From here on a criterion counts as met: one object too many is not nearly right."""
 
 
 class OracleJudge:
-    """Scores every candidate by the mean of what its prompt asks for: count, colour, shape, presence, relation and
-    size, or for an edit that it was carried out and that nothing else changed; 0 is worst, 1 is right in everything.
+    """Scores every candidate by what its prompt asks for: count, colour, shape, presence, relation and size, or for an
+    edit that it was carried out and that nothing else changed; 0 is worst, 1 is right in everything.
+
+    Half of the score is how far each is met, on average, half the share of those that are met.
 
     Sharpness, background and composition do not count. What it measures are pixels, so a picture may deceive it; a
     second measurer should have the last word.
@@ -30,7 +34,7 @@ class OracleJudge:
 
     def identity(self) -> dict[str, Any]:
         """Everything that decides its verdicts."""
-        return {"judge": "shapes oracle", "step": STEP}
+        return {"judge": "shapes oracle", "step": STEP, "met": MET}
 
     async def compare(self, comparison: Comparison, order: Sequence[int], sample: int = 0) -> Verdict:
         """Scores and ranks; `order` and `sample` change nothing.
@@ -54,5 +58,6 @@ def _look(image: ImageSource) -> Observation:
 
 def _score(comparison: Comparison, seen: Observation, source: Observation | None) -> float:
     satisfied = satisfaction(comparison.task, comparison.prompt, seen, source)
-    exact = fmean(satisfied[name] for name in FIDELITY[comparison.task])
-    return round(round(exact / STEP) * STEP, 9)
+    values = [satisfied[name] for name in FIDELITY[comparison.task]]
+    score = (fmean(values) + fmean(value >= MET for value in values)) / 2
+    return round(round(score / STEP) * STEP, 9)
