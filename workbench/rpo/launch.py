@@ -18,24 +18,18 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any, Self
 
 from workbench.rpo.config import RpoConfig
 from workbench.rpo.metrics import read_metrics
-from workbench.rpo.pid_file import PidFile, read_json
+from workbench.rpo.pid_file import PidFile
 from workbench.rpo.prompts import read_prompts
+from workbench.rpo.status import STATUS, State, Status
 from workbench.runs.folder import LOCK_NAME, RunInUseError, is_in_use
 from workbench.runs.manifest import FILE_NAME
 from workbench.runs.parameters import differing
 
 MODULE = "workbench.rpo.train"
-
-STATUS = "status.json"
-
-State = Literal["starting", "running", "finished", "paused", "stopped", "failed"]
-ENDED = ("finished", "paused", "stopped", "failed")
 
 _TAIL = 12  # lines of a log that are shown
 _PATIENCE = 120.0  # seconds until training has its run folder: imports on a slow network disk
@@ -44,26 +38,6 @@ _POLL = 0.1
 
 class TrainingError(RuntimeError):
     """Training ended without having been asked to; the message has the end of its log."""
-
-
-class Status(BaseModel):
-    """Where training stands: `update` of `updates` are done.
-
-    - `paused`: a judge failed too often; `problem` says which and how, `resume()` goes on.
-    - `seconds_left`: by the updates so far; None before the first.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    state: State
-    update: int = 0
-    updates: int = 0
-    problem: str = ""
-    seconds_left: float | None = None
-
-    @property
-    def is_alive(self) -> bool:
-        return self.state in ("starting", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +57,12 @@ class Training:
 
     @property
     def config_path(self) -> Path:
+        """What was asked for."""
         return _beside(self.out, ".yaml")
 
     @property
     def log_path(self) -> Path:
+        """What training said."""
         return _beside(self.out, ".log")
 
     @property
@@ -95,19 +71,20 @@ class Training:
 
     @property
     def config(self) -> RpoConfig:
+        """The configuration it was started with last."""
         return RpoConfig.load(self.config_path)
 
     def status(self) -> Status:
         """What training last said, corrected by whether its processes live."""
         is_running, is_launched = is_in_use(self.out), self._pid_file.is_held
-        said, launch = read_json(self.out / STATUS), self._pid_file.read()  # what is said last, after who lives
-        if not is_running and said.get("state") in ENDED and _changed(self.out / STATUS) != launch.get("status_before"):
-            return Status.model_validate(said)
+        said, launch = Status.read(self.out), self._pid_file.read()  # what is said last, after who lives
+        if not (is_running or said.is_alive) and _changed(self.out / STATUS) != launch.get("status_before"):
+            return said
         state: State = "running" if is_running else "starting" if is_launched else "failed"
         problem = "" if state != "failed" else f"training died; its last words:\n{self.log_tail()}"
         if state == "failed" and launch.get("asked_to_stop"):
             state, problem = "stopped", ""
-        return Status.model_validate({**said, "state": state, "problem": problem})
+        return said.model_copy(update={"state": state, "problem": problem})
 
     def metrics(self) -> list[dict[str, Any]]:
         """One mapping for each update so far."""
@@ -279,7 +256,7 @@ def _launcher(processes: int) -> list[str]:
 
 
 def _await_folder(training: Training, process: "subprocess.Popen[bytes]") -> None:
-    """Until training has its run folder; what is wrong with a configuration is said before."""
+    """Wait until training has its run folder; raises `TrainingError` with its last words where it failed before."""
     end = time.monotonic() + _PATIENCE
     while not is_in_use(training.out) and time.monotonic() < end:
         if process.poll() is not None:

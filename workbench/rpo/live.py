@@ -22,7 +22,8 @@ from workbench.foreign import displayable, foreign_html
 from workbench.html import FONT
 from workbench.rpo.config import RpoConfig
 from workbench.rpo.curves import curves_figure, curves_table
-from workbench.rpo.launch import Status, Training
+from workbench.rpo.launch import Training
+from workbench.rpo.status import Status
 from workbench.vlm.settings import is_synthetic
 
 _WIDEST = 768  # pixels of a grid in a notebook

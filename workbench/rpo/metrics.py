@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic, perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from pydantic import TypeAdapter
@@ -14,15 +14,14 @@ from torch import Tensor
 
 from workbench.atomic import replacing
 from workbench.rpo.config import RpoConfig
-from workbench.rpo.objective import Metrics
+from workbench.rpo.objective import StepSums
 from workbench.rpo.processes import Processes
 from workbench.rpo.reward import Judged
+from workbench.rpo.status import State, Status
 from workbench.runs.lines import LineLog, read_lines
-from workbench.runs.storage import storage, write_json
+from workbench.runs.storage import storage
 
 METRICS = "metrics.jsonl"
-
-State = Literal["running", "finished", "paused", "stopped", "failed"]
 
 _BREATH = 0.5
 """Seconds between two looks at a running training: tiny policies make tens of updates a second."""
@@ -47,7 +46,7 @@ class Tally:
     images: int = 0
     judge_calls: int = 0
     cost_usd: float = 0.0
-    learned: Metrics = field(default_factory=Metrics)
+    learned: StepSums = field(default_factory=StepSums)
 
     @property
     def received(self) -> int:
@@ -79,7 +78,7 @@ class Tally:
         numbers: list[Any] = vector.tolist()
         learned = dict(zip(_LEARNED, numbers[len(_SUMS) :], strict=False))
         largest = max(numbers[len(_SUMS) + len(_LEARNED) :])
-        return cls(**dict(zip(_SUMS, numbers, strict=False)), learned=Metrics(**learned, largest=largest))
+        return cls(**dict(zip(_SUMS, numbers, strict=False)), learned=StepSums(**learned, largest=largest))
 
     def line(self) -> dict[str, Any]:
         """For `metrics.jsonl`; None where there was nothing to take a mean of."""
@@ -96,7 +95,7 @@ class Tally:
 
 
 _SUMS = tuple(name for name in Tally.__dataclass_fields__ if name != "learned")
-_LEARNED = tuple(name for name in Metrics.__dataclass_fields__ if name != "largest")
+_LEARNED = tuple(name for name in StepSums.__dataclass_fields__ if name != "largest")
 
 
 class Stopwatch:
@@ -156,13 +155,20 @@ class Journal:
             self.say("running")
 
     def say(self, state: State, problem: str = "") -> None:
-        """How training goes or how it ended; `seconds` are those spent on updates, in all sessions."""
+        """How training goes or how it ended."""
         left = self._seconds / self._update * (self._updates - self._update) if self._update else None
-        stands = {"state": state, "update": self._update, "updates": self._updates, "problem": problem}
-        write_json(self._run / "status.json", {**stands, "seconds": self._seconds, "seconds_left": left})
+        Status(
+            state=state,
+            update=self._update,
+            updates=self._updates,
+            problem=problem,
+            seconds=self._seconds,
+            seconds_left=left,
+        ).write(self._run)
         self._said = monotonic()
 
     def close(self) -> None:
+        """Close the file of the metrics."""
         self._log.close()
 
 

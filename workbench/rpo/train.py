@@ -22,15 +22,15 @@ from workbench.evaluation.statistics import Estimate
 from workbench.pairs.comparison import Task
 from workbench.rpo import checkpoint
 from workbench.rpo.config import RpoConfig
-from workbench.rpo.draws import needed
-from workbench.rpo.embeddings import given
+from workbench.rpo.draws import prompts_of_process
+from workbench.rpo.embeddings import embeddings_of
 from workbench.rpo.finite import NotFiniteError
-from workbench.rpo.metrics import State
 from workbench.rpo.policies.load import load_policy
 from workbench.rpo.processes import ElsewhereError, launched
 from workbench.rpo.prompts import print_aside, read_prompts
 from workbench.rpo.reward import RewardPanel
 from workbench.rpo.rewards_from import build_judges
+from workbench.rpo.status import State
 from workbench.rpo.trainer import Trainer
 from workbench.runs.folder import RunFolder
 from workbench.runs.manifest import FILE_NAME
@@ -102,11 +102,11 @@ def _run(config: RpoConfig, out: Path, is_resumed: bool, accelerator: Accelerato
     gold = build_judges([config.gold], task, seed=config.seed, cache=cache, called="gold") if config.gold else None
     with _folder(config, out, panel, gold) if accelerator.is_main_process else nullcontext() as folder:
         policy = load_policy(
-            config.policy, accelerator.device, seed=config.seed, embeddings=given(config.prompts, config.policy)
+            config.policy, accelerator.device, seed=config.seed, embeddings=embeddings_of(config.prompts, config.policy)
         )
         if policy.task != task:
             raise ValueError(f"prompts: {config.prompts} is for {task}, but {config.policy.path} is for {policy.task}")
-        policy.prepare(needed(config, prompts, accelerator.process_index, accelerator.num_processes))
+        policy.prepare(prompts_of_process(config, prompts, accelerator.process_index, accelerator.num_processes))
         with Trainer(
             config, policy, panel, prompts, folder or out, gold=gold, accelerator=accelerator, report=_report(config)
         ) as trainer:

@@ -19,15 +19,16 @@ from workbench.rpo import checkpoint
 from workbench.rpo.advantages import advantages
 from workbench.rpo.against_base import AgainstBase, judged_both_ways
 from workbench.rpo.config import RpoConfig
-from workbench.rpo.draws import Noise, drawn, generator, own_groups
+from workbench.rpo.draws import Noise, generator, own_groups, prompts_of_update
 from workbench.rpo.judge_queue import JudgeQueue
 from workbench.rpo.learner import Learner
-from workbench.rpo.metrics import Journal, State, Stopwatch, Tally, TooManyFailures, check_failures
+from workbench.rpo.metrics import Journal, Stopwatch, Tally, TooManyFailures, check_failures
 from workbench.rpo.plan import Plan, make_plan
 from workbench.rpo.policy import Policy, Prompt
 from workbench.rpo.processes import Processes, Stopped, launched
 from workbench.rpo.reward import Judged, RewardPanel, comparison_of
 from workbench.rpo.rollout import Evaluation, Rollout, batches, sample
+from workbench.rpo.status import State
 from workbench.rpo.strategies import learn, sample_with_gradients
 from workbench.runs.folder import RunFolder
 from workbench.vlm.errors import StopRun
@@ -187,7 +188,7 @@ class Trainer:
 
     def _sample(self, update: int, plan: Plan, asked: Asked) -> None:
         """Sample this process's groups, each batch judged while the next is sampled."""
-        config, prompts = self.config, drawn(self.config, self.prompts, update)
+        config, prompts = self.config, prompts_of_update(self.config, self.prompts, update)
         evaluation = Evaluation(self.policy, plan, config.sampling.truncate, update)
         mine = own_groups(config, self.processes.index, self.processes.count)
         for numbers in batches(self.policy, prompts, mine, config.batch):
