@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from workbench.rpo.alarms import Alarms, Measured, measure
+from workbench.rpo.alarms import Alarms, Statistics, statistics_of
 from workbench.shapes.layout import items, place, random_background
 from workbench.shapes.pretrain.scenes import random_spec
 from workbench.shapes.render import render
@@ -39,14 +39,14 @@ def alarms(pictures: list[Image.Image]) -> Alarms:
 
 @pytest.mark.parametrize(("base", "batch"), [(16, 16), (64, 32), (128, 8)])
 def test_fewer_than_one_check_in_a_hundred_is_a_false_alarm(pictures: list[Image.Image], base: int, batch: int) -> None:
-    every = measure(pictures)
+    every = statistics_of(pictures)
     rng = np.random.default_rng(1)
     false = 0
     for _ in range(300):
         drawn = rng.permutation(len(pictures))[: base + batch]
         first, then = drawn[:base], drawn[base:]
-        now = Measured(every.means[then], every.alike[np.ix_(then, then)])
-        low, high = Alarms(Measured(every.means[first], every.alike[np.ix_(first, first)]), base).usual(now)
+        now = Statistics(every.means[then], every.alike[np.ix_(then, then)])
+        low, high = Alarms(Statistics(every.means[first], every.alike[np.ix_(first, first)]), base).usual(now)
         false += bool(((now.values < low) | (now.values > high)).any())
     assert false < 3
 
@@ -113,7 +113,7 @@ def test_a_sentence_says_update_value_base_limit_and_numbers(alarms: Alarms, pic
 
 def test_pictures_of_any_size_are_measured() -> None:
     sizes = [(40, 90), (700, 600), (64, 64)]
-    measured = measure([Image.effect_noise(size, 40) for size in sizes], ["a", "b", "a"])
+    measured = statistics_of([Image.effect_noise(size, 40) for size in sizes], ["a", "b", "a"])
     assert measured.means.shape == (2, 4)
     assert np.isfinite(measured.values).all()
 
@@ -125,4 +125,4 @@ def test_too_few_prompts_are_no_baseline(pictures: list[Image.Image]) -> None:
 
 def test_a_prompt_is_needed_for_every_picture(pictures: list[Image.Image]) -> None:
     with pytest.raises(ValueError, match="3 were given for 2 pictures"):
-        measure(pictures[:2], ["a", "b", "c"])
+        statistics_of(pictures[:2], ["a", "b", "c"])

@@ -67,7 +67,7 @@ def test_edits_come_back_as_they_were_encoded(qwen, edits, tmp_path):
     embeddings.write(policy, edits, tmp_path / "out")
     prompts = read_prompts(tmp_path / "out" / "metadata.json", "edit")
     assert [(prompt.text, prompt.source) for prompt in prompts] == [(each.text, each.source) for each in edits]
-    without = load_policy(qwen, "cpu", embeddings=embeddings.given(tmp_path / "out" / "metadata.json", qwen))
+    without = load_policy(qwen, "cpu", embeddings=embeddings.embeddings_of(tmp_path / "out" / "metadata.json", qwen))
     assert encoders(without) == [None]
     for ours, theirs in zip(prompts, edits, strict=True):
         read, encoded = without.encode([ours]), policy.encode([theirs])
@@ -172,4 +172,4 @@ def test_damaged_hostile_and_misfit_folders_are_refused(flux, qwen, edits, tmp_p
 
 
 def test_prompts_of_another_kind_bring_no_embeddings(flux, tmp_path):
-    assert embeddings.given(tmp_path / "prompts.txt", flux) is None
+    assert embeddings.embeddings_of(tmp_path / "prompts.txt", flux) is None

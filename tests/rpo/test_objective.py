@@ -12,7 +12,7 @@ from torch.distributions import Normal, kl_divergence
 
 from workbench.rpo.advantages import advantages
 from workbench.rpo.config import ObjectiveConfig
-from workbench.rpo.objective import Metrics, measure, penalty, surrogate
+from workbench.rpo.objective import StepSums, penalty, ratio_sums, surrogate
 from workbench.rpo.reward import Judged
 from workbench.rpo.sampler import log_prob, mean, schedule, transition
 
@@ -156,7 +156,7 @@ def test_the_joint_clip_does_not_see_latents_that_do_not_change(padding: int, na
         (
             log_prob(z, push * z, 1.0) - log_prob(z, torch.zeros_like(z), 1.0),
             surrogate(log_prob(z, push * z, 1.0), log_prob(z, 0 * z, 1.0), column(advantage), z.numel(), objective),
-            measure(log_prob(z, push * z, 1.0), log_prob(z, 0 * z, 1.0), z.numel(), objective).clipped,
+            ratio_sums(log_prob(z, push * z, 1.0), log_prob(z, 0 * z, 1.0), z.numel(), objective).clipped,
         )
         for z in (grown, noise)
     )
@@ -169,7 +169,7 @@ def test_the_mean_clip_depends_on_the_resolution() -> None:
     """Ten nats are within 0.2 of no change once there are many elements; in nats they never are."""
     mean_form, joint = config(clip_on="mean"), config(clip_on="joint")
     clipped = [
-        [measure(column(10.0), column(0.0), d, each).clipped for d in (24, 65536)] for each in (mean_form, joint)
+        [ratio_sums(column(10.0), column(0.0), d, each).clipped for d in (24, 65536)] for each in (mean_form, joint)
     ]
     assert clipped == [[1, 0], [1, 1]]
 
@@ -229,13 +229,13 @@ def test_penalties_send_no_gradient_to_the_reference() -> None:
 
 
 def test_metrics_by_hand() -> None:
-    joint = measure(column(0.1, 0.5, -0.3), column(0.0, 0.0, 0.0), ELEMENTS, config(), kl=column(2.0, 4.0, 6.0))
+    joint = ratio_sums(column(0.1, 0.5, -0.3), column(0.0, 0.0, 0.0), ELEMENTS, config(), kl=column(2.0, 4.0, 6.0))
     assert joint.n == 3
     assert joint.ratio_deviation == pytest.approx((math.exp(0.1) - 1 + math.exp(0.5) - 1 + 1 - math.exp(-0.3)) / 3)
     assert joint.largest == pytest.approx(math.exp(0.5) - 1)
     assert joint.clip_fraction == pytest.approx(2 / 3)
     assert joint.kl == pytest.approx(4.0)
-    averaged = measure(column(24 * 0.1), column(0.0), ELEMENTS, config(clip_on="mean"))
+    averaged = ratio_sums(column(24 * 0.1), column(0.0), ELEMENTS, config(clip_on="mean"))
     assert averaged.ratio_deviation == pytest.approx(math.exp(0.1) - 1)
     assert averaged.clip_fraction == 0
     assert averaged.kl is None
@@ -243,20 +243,20 @@ def test_metrics_by_hand() -> None:
 
 def test_metrics_of_parts_add_up_to_those_of_the_whole() -> None:
     new, old, kls = latents(8)[0, 0], latents(9)[0, 0], latents(10)[0, 0].abs()
-    whole = measure(new, old, ELEMENTS, config(), kls)
+    whole = ratio_sums(new, old, ELEMENTS, config(), kls)
     parts = sum(
-        (measure(new[i : i + 1], old[i : i + 1], ELEMENTS, config(), kls[i : i + 1]) for i in range(4)), Metrics()
+        (ratio_sums(new[i : i + 1], old[i : i + 1], ELEMENTS, config(), kls[i : i + 1]) for i in range(4)), StepSums()
     )
     assert (parts.n, parts.clipped, parts.n_kl) == (whole.n, whole.clipped, whole.n_kl)
     assert parts.ratio_deviation == pytest.approx(whole.ratio_deviation)
     assert parts.largest == whole.largest
     assert parts.kl == pytest.approx(whole.kl)
-    assert (Metrics().ratio_deviation, Metrics().clip_fraction, Metrics().kl) == (None, None, None)
+    assert (StepSums().ratio_deviation, StepSums().clip_fraction, StepSums().kl) == (None, None, None)
 
 
 def test_ratios_of_the_same_log_probabilities_are_exactly_one() -> None:
     same = latents(11)[0, 0] * 1e5
-    metrics = measure(same, same.clone(), ELEMENTS, config())
+    metrics = ratio_sums(same, same.clone(), ELEMENTS, config())
     assert (metrics.largest, metrics.clipped) == (0.0, 0)
 
 

@@ -8,7 +8,7 @@ from workbench.rpo.config import SamplingConfig
 from workbench.rpo.draws import Noise, generator, position
 from workbench.rpo.finite import NotFiniteError
 from workbench.rpo.plan import forwards, make_plan
-from workbench.rpo.rollout import Counted, Evaluation, Rollout, every, sample
+from workbench.rpo.rollout import Counted, Evaluation, Rollout, for_candidates, sample
 
 WINDOW = SamplingConfig(kind="flow_grpo", eta=0.7, window=2, starts=(2, 2), group=3)
 
@@ -53,7 +53,7 @@ def test_sharing_changes_no_bit(window: int) -> None:
     policy = perturbed(ToyPolicy(tokens=3))
     shared = rollout(sampling, policy, groups=(0,))
     plan = shared.evaluation.plan
-    each = every(shared.cond, sampling.group)
+    each = for_candidates(shared.cond, sampling.group)
     noise = Noise(0, 0, (0,), sampling.group)
     x_t = policy.init_latents(each, [noise.initial(True)[0] for _ in range(sampling.group)])
     rows = range(sampling.group)

@@ -12,7 +12,7 @@ from workbench.rpo.config import ObjectiveConfig, SamplingConfig
 from workbench.rpo.draws import Noise, generator
 from workbench.rpo.finite import NotFiniteError
 from workbench.rpo.plan import forwards, make_plan
-from workbench.rpo.rollout import Counted, Evaluation, Rollout, every, sample
+from workbench.rpo.rollout import Counted, Evaluation, Rollout, for_candidates, sample
 from workbench.rpo.strategies import learn, sample_with_gradients
 
 PAIRS = SamplingConfig(kind="flow_grpo", eta=0.7, window=1, starts=(1, 1), weights="noise", group=2)
@@ -50,7 +50,7 @@ def gradient(policy: ToyPolicy) -> Tensor:
 def by_autograd(made: Rollout, values: list[float], objective: ObjectiveConfig) -> Tensor:
     """The clipped loss written out, with torch's own Gaussians, as one graph."""
     evaluation, total = made.evaluation, torch.zeros((), dtype=torch.float64)
-    each, elements = every(made.cond, made.group), made.x_0[0].numel()
+    each, elements = for_candidates(made.cond, made.group), made.x_0[0].numel()
     for i, state in made.states.items():
         x_t = state.x_t.repeat_interleave(len(each) // len(state.x_t), 0)
         mean = evaluation.mean(i, x_t, each)

@@ -15,7 +15,7 @@ from workbench.evaluation.statistics import proportion
 from workbench.pairs.comparison import Comparison
 from workbench.rpo.alarms import LEAST_PROMPTS, Alarms
 from workbench.rpo.config import RpoConfig
-from workbench.rpo.draws import Noise, fixed, generator
+from workbench.rpo.draws import Noise, fixed_prompts, generator
 from workbench.rpo.judge_queue import JudgeQueue
 from workbench.rpo.plan import make_plan
 from workbench.rpo.policy import Policy, Prompt
@@ -55,7 +55,7 @@ class AgainstBase:
         run: Path,
     ) -> None:
         self._config, self._policy, self._queues, self._processes, self._run = config, policy, queues, processes, run
-        self._prompts = fixed(config, prompts)
+        self._prompts = fixed_prompts(config, prompts)
         self._base: dict[int, bytes] = {}
         self._alarms: Alarms | None = None
 

@@ -16,7 +16,7 @@ from PIL import Image
 Array = NDArray[np.float64]
 
 STATISTICS = ("saturation", "brightness", "edges", "fineness", "near-duplicates")
-"""Of the columns of `measure`, and of the pairs of prompts."""
+"""Of the columns of `statistics_of`, and of the pairs of prompts."""
 
 EDGE = 0.1
 """Sobel gradient above which a pixel lies on an edge, in units of the full range per pixel."""
@@ -36,7 +36,7 @@ LEAST_PROMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Statistics:
     """A batch of pictures, by prompt.
 
     - `means`: the first four of `STATISTICS`, averaged over a prompt's pictures; `(prompts, 4)`.
@@ -66,7 +66,7 @@ class Alarms:
     check in a hundred does so. The same named prompts as the base's are compared one by one, which notices far less.
     """
 
-    base: Measured
+    base: Statistics
     pictures: int
 
     @classmethod
@@ -75,7 +75,7 @@ class Alarms:
 
         Raises `ValueError` for fewer than eight prompts, whose spread is not known.
         """
-        base = measure(pictures, prompts)
+        base = statistics_of(pictures, prompts)
         if len(base.means) < LEAST_PROMPTS:
             raise ValueError(f"prompts: the base was shown {len(base.means)}; alarms need at least {LEAST_PROMPTS}")
         return cls(base, len(pictures))
@@ -84,7 +84,7 @@ class Alarms:
         self, update: int, pictures: Sequence[Image.Image], prompts: Sequence[Hashable] | None = None
     ) -> list[str]:
         """A sentence for every statistic that is out of the ordinary; none if all is well."""
-        now = measure(pictures, prompts)
+        now = statistics_of(pictures, prompts)
         low, high = self.usual(now)
         sizes = f"{len(pictures)} pictures of {len(now.means)} prompts; base: {self.pictures} of {len(self.base.means)}"
         sentences = []
@@ -96,7 +96,7 @@ class Alarms:
                 )
         return sentences
 
-    def usual(self, now: Measured) -> tuple[Array, Array]:
+    def usual(self, now: Statistics) -> tuple[Array, Array]:
         """Lowest and highest values of `STATISTICS` that raise no alarm in a batch of such prompts.
 
         base +- max(3.5 (1 + 8 / B) error, allowed)
@@ -117,7 +117,7 @@ class Alarms:
         return low, high
 
 
-def measure(pictures: Sequence[Image.Image], prompts: Sequence[Hashable] | None = None) -> Measured:
+def statistics_of(pictures: Sequence[Image.Image], prompts: Sequence[Hashable] | None = None) -> Statistics:
     """The statistics of pictures of any sizes; raises `ValueError` unless there is one prompt for each."""
     named = list(range(len(pictures)) if prompts is None else prompts)
     if len(named) != len(pictures) or not pictures:
@@ -129,7 +129,7 @@ def measure(pictures: Sequence[Image.Image], prompts: Sequence[Hashable] | None 
     thumbnails = np.array([_thumbnail(picture) for picture in pictures])
     near = (thumbnails @ thumbnails.T > ALIKE).astype(np.float64)
     means = member @ np.array([_statistics(picture) for picture in pictures])
-    return Measured(means, member @ near @ member.T, None if prompts is None else tuple(index))
+    return Statistics(means, member @ near @ member.T, None if prompts is None else tuple(index))
 
 
 def _statistics(picture: Image.Image) -> Array:

@@ -28,13 +28,13 @@ def position(seed: int, draw: int, n: int) -> int:
     return _order(seed, epoch, n)[place]
 
 
-def drawn(config: RpoConfig, prompts: Sequence[Prompt], update: int) -> list[Prompt]:
+def prompts_of_update(config: RpoConfig, prompts: Sequence[Prompt], update: int) -> list[Prompt]:
     """The prompts of an update's groups, over all processes."""
     first = (update - 1) * config.groups
     return [prompts[position(config.seed, first + group, len(prompts))] for group in range(config.groups)]
 
 
-def fixed(config: RpoConfig, prompts: Sequence[Prompt]) -> list[Prompt]:
+def fixed_prompts(config: RpoConfig, prompts: Sequence[Prompt]) -> list[Prompt]:
     """The `config.evaluated` prompts that are looked at again and again, as far as there are so many."""
     n = min(config.evaluated, len(prompts)) if config.evaluate_every else 0
     return [prompts[position(config.seed, place, len(prompts))] for place in range(n)]
@@ -46,15 +46,15 @@ def own_groups(config: RpoConfig, process: int, processes: int) -> range:
     return range(process * share, (process + 1) * share)
 
 
-def needed(config: RpoConfig, prompts: Sequence[Prompt], process: int, processes: int) -> list[Prompt]:
+def prompts_of_process(config: RpoConfig, prompts: Sequence[Prompt], process: int, processes: int) -> list[Prompt]:
     """All prompts that one process of a run meets, each once."""
     groups = own_groups(config, process, processes)
     own = [
         each
         for update in range(1, config.updates + 1)
-        for each in drawn(config, prompts, update)[groups.start : groups.stop]
+        for each in prompts_of_update(config, prompts, update)[groups.start : groups.stop]
     ]
-    return list(dict.fromkeys([*fixed(config, prompts)[process::processes], *own]))
+    return list(dict.fromkeys([*fixed_prompts(config, prompts)[process::processes], *own]))
 
 
 @lru_cache(maxsize=4)

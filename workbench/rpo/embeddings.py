@@ -121,7 +121,7 @@ def open_folder(path: str | Path, config: PolicyConfig) -> EmbeddingFolder:
     return EmbeddingFolder(metadata.parent, config.size, found)
 
 
-def given(prompts: str | Path, config: PolicyConfig) -> EmbeddingFolder | None:
+def embeddings_of(prompts: str | Path, config: PolicyConfig) -> EmbeddingFolder | None:
     """The embeddings where a run's `prompts` are the `metadata.json` of some, None where they are another file."""
     return open_folder(prompts, config) if Path(prompts).suffix == ".json" else None
 

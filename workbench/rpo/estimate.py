@@ -28,7 +28,7 @@ RUNTIME_GB = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class Needs:
     """A run's needs; `print` it, or show it in a notebook.
 
     - `memory`: 10^9 bytes on each device, by part; activations are what one backward pass needs.
@@ -100,7 +100,7 @@ class Estimate:
 
 def estimate(
     config: RpoConfig, *, processes: int = 1, device_memory_gb: float | None = None, tflops: float = H100_TFLOPS
-) -> Estimate:
+) -> Needs:
     """What the run will need.
 
     - `device_memory_gb`: to say whether it fits.
@@ -117,7 +117,7 @@ def estimate(
     looking = config.evaluated * (looks + 1 if looks else 0)
     guided = 2 if policy.true_cfg > 1 else 1
     work = config.updates * config.groups * equivalents + looking * config.sampling.steps * guided
-    return Estimate(
+    return Needs(
         config=config,
         processes=processes,
         memory=_memory(config, model),

@@ -64,7 +64,7 @@ def penalty(x_next: Tensor, mean: Tensor, mean_ref: Tensor, std: float, config: 
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
+class StepSums:
     """What the steps trained on looked like, as sums; add them up over steps and processes, then read the means.
 
     - `n`: candidates' steps seen.
@@ -80,8 +80,8 @@ class Metrics:
     n_kl: int = 0
     kls: float = 0.0
 
-    def __add__(self, other: "Metrics") -> "Metrics":
-        return Metrics(
+    def __add__(self, other: "StepSums") -> "StepSums":
+        return StepSums(
             self.n + other.n,
             self.deviations + other.deviations,
             max(self.largest, other.largest),
@@ -107,13 +107,13 @@ class Metrics:
 
 
 @torch.no_grad()
-def measure(
+def ratio_sums(
     log_prob: Tensor, old_log_prob: Tensor, elements: int, config: ObjectiveConfig, kl: Tensor | None = None
-) -> Metrics:
-    """The metrics of one step of some candidates, from what `surrogate` is given and their joint KL, each `(B,)`."""
+) -> StepSums:
+    """The sums of one step of some candidates, from what `surrogate` is given and their joint KL, each `(B,)`."""
     ratio, clipped = _ratio_and_clipped(log_prob, old_log_prob, elements, config)
     deviation = (ratio - 1).abs()
-    return Metrics(
+    return StepSums(
         n=len(deviation),
         deviations=float(deviation.sum()),
         largest=float(deviation.max()),

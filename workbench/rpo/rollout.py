@@ -95,7 +95,7 @@ class Rollout:
     def pictures(self) -> list[Image.Image]:
         """All candidates, decoded."""
         with torch.no_grad():
-            return self.evaluation.policy.decode(self.x_0, every(self.cond, self.group))
+            return self.evaluation.policy.decode(self.x_0, for_candidates(self.cond, self.group))
 
 
 @torch.no_grad()
@@ -105,7 +105,7 @@ def sample(evaluation: Evaluation, cond: Cond, noise: Noise, step: Step | None =
     Raises `NotFiniteError` at the first NaN or infinity.
     """
     plan, step = evaluation.plan, step or evaluation.take
-    each = every(cond, noise.candidates)
+    each = for_candidates(cond, noise.candidates)
     x_t = evaluation.policy.init_latents(cond if plan.shared else each, noise.initial(plan.shared))
     finite(x_t, "initial latents", update=evaluation.update)
     states = {}
@@ -120,7 +120,7 @@ def sample(evaluation: Evaluation, cond: Cond, noise: Noise, step: Step | None =
     return Rollout(evaluation, cond, x_t, states)
 
 
-def every(cond: Cond, group: int) -> Cond:
+def for_candidates(cond: Cond, group: int) -> Cond:
     """`cond` for each candidate of each group."""
     return cond if group == 1 else cond.select([b for b in range(len(cond)) for _ in range(group)])
 

@@ -15,12 +15,12 @@ from workbench.rpo import sampler
 from workbench.rpo.config import ObjectiveConfig
 from workbench.rpo.draws import Noise
 from workbench.rpo.finite import all_finite
-from workbench.rpo.objective import Metrics, measure, penalty, surrogate
+from workbench.rpo.objective import StepSums, penalty, ratio_sums, surrogate
 from workbench.rpo.policy import Cond, Policy
-from workbench.rpo.rollout import Evaluation, Rollout, every, sample
+from workbench.rpo.rollout import Evaluation, Rollout, for_candidates, sample
 
 
-def learn(rollout: Rollout, advantages: Sequence[float], objective: ObjectiveConfig) -> Metrics:
+def learn(rollout: Rollout, advantages: Sequence[float], objective: ObjectiveConfig) -> StepSums:
     """Add the gradient of a rollout's summed losses to `.grad`, by the strategy it was sampled for.
 
     - `advantages`: `B * group`; groups that have none are passed over.
@@ -30,16 +30,16 @@ def learn(rollout: Rollout, advantages: Sequence[float], objective: ObjectiveCon
     return replay(rollout, advantages, objective)
 
 
-def replay(rollout: Rollout, advantages: Sequence[float], objective: ObjectiveConfig) -> Metrics:
+def replay(rollout: Rollout, advantages: Sequence[float], objective: ObjectiveConfig) -> StepSums:
     """Evaluate every trained step again with gradients, one backward pass each; the reference only for beta > 0."""
     group, evaluation = rollout.group, rollout.evaluation
     live = [b for b in range(len(rollout.cond)) if any(advantages[b * group : (b + 1) * group])]
     if not live:
-        return Metrics()
+        return StepSums()
     rows = [b * group + g for b in live for g in range(group)]
     advantage = torch.tensor([advantages[row] for row in rows], dtype=torch.float64, device=rollout.x_0.device)
     cond = rollout.cond.select(live)
-    each, seen = every(cond, group), Metrics()
+    each, seen = for_candidates(cond, group), StepSums()
     for i, state in rollout.states.items():
         is_shared = evaluation.plan.evaluated_once(i)
         x_t, told = (state.x_t[live], cond) if is_shared else (state.x_t[rows], each)
@@ -56,7 +56,7 @@ def _replay_step(
     old_log_prob: Tensor,
     advantage: Tensor,
     objective: ObjectiveConfig,
-) -> Metrics:
+) -> StepSums:
     std, elements, kl = evaluation.plan.transitions[i].std, x_next[0].numel(), None
     mean = evaluation.mean(i, x_t, cond)
     log_prob = evaluation.log_prob(i, x_next, mean)
@@ -72,7 +72,7 @@ def _replay_step(
     loss.sum().backward()  # type: ignore[no-untyped-call]
     gradients = {name: each.grad for name, each in evaluation.policy.trainable().items() if each.grad is not None}
     all_finite(gradients, "gradient of", update=evaluation.update, step=i, sigma=evaluation.plan.sigmas[i])
-    return measure(log_prob, old_log_prob, elements, objective, kl)
+    return ratio_sums(log_prob, old_log_prob, elements, objective, kl)
 
 
 def sample_with_gradients(evaluation: Evaluation, cond: Cond, noise: Noise) -> Rollout:
@@ -104,19 +104,19 @@ def sample_with_gradients(evaluation: Evaluation, cond: Cond, noise: Noise) -> R
     return replace(sample(evaluation, cond, noise, step), gradients=accumulators)
 
 
-def _combine(rollout: Rollout, gradients: Tensor, advantages: Sequence[float], objective: ObjectiveConfig) -> Metrics:
+def _combine(rollout: Rollout, gradients: Tensor, advantages: Sequence[float], objective: ObjectiveConfig) -> StepSums:
     """Weigh the candidates' gradients by d surrogate / d log pi at ratio 1, and report that ratio."""
     group, elements = rollout.group, rollout.x_0[0].numel()
     rows = [row for row in range(len(advantages)) if any(advantages[row // group * group :][:group])]
     if not rows:
-        return Metrics()
+        return StepSums()
     advantage = torch.tensor([advantages[row] for row in rows], dtype=torch.float64, device=gradients.device)
     log_prob = torch.zeros_like(advantage, requires_grad=True)
     loss = surrogate(log_prob, torch.zeros_like(advantage), advantage, elements, objective)
     (slope,) = torch.autograd.grad(loss.sum(), log_prob)
     _add(rollout.evaluation.policy, slope.to(gradients) @ gradients[rows])
     olds = [state.log_prob[rows] for state in rollout.states.values()]
-    return sum((measure(old, old, elements, objective) for old in olds), Metrics())
+    return sum((ratio_sums(old, old, elements, objective) for old in olds), StepSums())
 
 
 def _add(policy: Policy, flat: Tensor) -> None:
