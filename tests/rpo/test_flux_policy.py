@@ -9,7 +9,7 @@ from tiny_pipelines import random_flux
 from workbench.rpo import adapter
 from workbench.rpo.config import PolicyConfig
 from workbench.rpo.policies.flux import FluxPolicy
-from workbench.rpo.policies.latents import pack, positions, to_picture, to_pixels, unpack
+from workbench.rpo.policies.latents import pack, positions, to_picture, to_tensor, unpack
 from workbench.rpo.policy import Cond, Prompt
 
 CIRCLE, SQUARE = Prompt("p1", "a red circle"), Prompt("p2", "two blue squares above a green circle")
@@ -218,7 +218,7 @@ def test_pictures_and_pixels():
     picture = to_picture(pixels)
     assert picture.size == (4, 2)
     assert picture.getpixel((3, 1)) == (0, 153, 255)
-    torch.testing.assert_close(to_pixels(picture), pixels, atol=1 / 255, rtol=0)
+    torch.testing.assert_close(to_tensor(picture), pixels, atol=1 / 255, rtol=0)
     with pytest.raises(FloatingPointError, match="1 of 24 values to NaN or Inf"):
         to_picture(torch.where(torch.arange(24).view(3, 2, 4) == 7, torch.nan, pixels))
 

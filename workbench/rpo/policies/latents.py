@@ -37,7 +37,7 @@ def to_picture(pixels: Tensor) -> Image.Image:
     return Image.fromarray(scaled.permute(1, 2, 0).cpu().numpy())
 
 
-def to_pixels(picture: Image.Image) -> Tensor:
+def to_tensor(picture: Image.Image) -> Tensor:
     """`(3, H, W)` in [-1, 1] of a picture."""
     values = torch.frombuffer(bytearray(picture.convert("RGB").tobytes()), dtype=torch.uint8)
     return values.reshape(picture.height, picture.width, 3).permute(2, 0, 1).float() / 127.5 - 1

@@ -11,7 +11,7 @@ from transformers import Qwen2VLImageProcessorPil
 from workbench.pairs.comparison import Task
 from workbench.rpo.config import PolicyConfig
 from workbench.rpo.policies.base import Embeddings, LoraPolicy, weights_dtype
-from workbench.rpo.policies.latents import pack, to_pixels
+from workbench.rpo.policies.latents import pack, to_tensor
 from workbench.rpo.policies.qwen_text import read_beside, size_seen
 from workbench.rpo.policies.sources import fitting, open_source
 from workbench.rpo.policy import Cond, Prompt
@@ -103,7 +103,7 @@ class QwenEditPolicy(LoraPolicy):
         tensors = self._texts(prompt.text, seen, "")
         if self.config.true_cfg > 1:
             tensors |= self._texts(" ", seen, "empty_")
-        pixels = to_pixels(fitted)[None, :, None].to(self.device, self.vae.dtype)  # (1, 3, 1, H, W)
+        pixels = to_tensor(fitted)[None, :, None].to(self.device, self.vae.dtype)  # (1, 3, 1, H, W)
         latents = self.vae.encode(pixels).latent_dist.mode()[:, :, 0].float()
         tensors["source"] = pack((latents - self._mean) / self._std)
         return Cond(tensors, height, width, height, width)

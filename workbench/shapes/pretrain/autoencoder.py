@@ -56,7 +56,7 @@ def to_unit(pictures: NDArray[np.uint8]) -> Tensor:
     return (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() - 127.5) / 127.5
 
 
-def to_pixels(x: Tensor) -> NDArray[np.uint8]:
+def to_array(x: Tensor) -> NDArray[np.uint8]:
     """Pictures `(N, H, W, 3)` of a tensor `(N, 3, H, W)` that is about -1 to 1."""
     pixels: NDArray[np.uint8] = ((x.permute(0, 2, 3, 1) * 127.5 + 127.5).clamp(0, 255) + 0.5).to(torch.uint8).numpy()
     return pixels

@@ -11,11 +11,14 @@ so that training with rewards can be tried in minutes on two CPU cores, by the c
 Everything about it is synthetic: no photograph and nobody's picture was used, and no number below says anything about
 real pictures.
 
-    policy = tiny_qwen_edit.load(Path("data/models/tiny_qwen_edit"))
-    tiny_qwen_edit.redraw(policy, edit_triples(4, 0, "test"), seed=0)
+    policy = load_policy(PolicyConfig(path="data/models/tiny_qwen_edit", size=64), "cpu")
+    asked = Prompt("any id", "change the red circle to blue", "source.png")
+    draw(policy, [asked], seeds=[0], steps=8, shift=3.0)[0][0]
 
-The pipeline's own call loads these weights too, but it needs torchvision and enlarges every source to a million
-pixels, of which this transformer has seen none.
+`load_policy` is in `workbench.rpo.policies.load`, `PolicyConfig` in `workbench.rpo.config`, `Prompt` in
+`workbench.rpo.policy` and `draw` in `workbench.rpo.measured`. The noise comes from seed and id. Prompts and sources are
+made by `write_prompts("edit", "test", 500, folder)` of `workbench.shapes.prompt_files`. The pipeline's own call is not
+to be used: it needs torchvision and enlarges every source to a million pixels, of which this transformer has seen none.
 
 ## Measured
 

@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from workbench.shapes.pretrain.autoencoder import fit, to_pixels, to_unit
+from workbench.rpo.policies.latents import pack, unpack
+from workbench.shapes.pretrain.autoencoder import fit, to_array, to_unit
 
 CHANNELS = 8
+SIDES = (8, 8)
+"""Rows and columns of latents."""
 
 
 def build_vae() -> Any:
@@ -138,21 +141,8 @@ def decode(vae: Any, latents: Tensor) -> NDArray[np.uint8]:
     """Pictures `(N, 64, 64, 3)` of normalised and packed latents `(N, 16, 32)`."""
     mean, std = _statistics(vae)
     with torch.no_grad():
-        x = torch.cat([Frames(vae).decode(part) for part in torch.split(unpack(latents) * std + mean, 64)])
-    return to_pixels(x)
-
-
-def pack(z: Tensor) -> Tensor:
-    """Latents `(B, C, H, W)` as tokens `(B, HW/4, 4C)` of 2 x 2, channel first, as QwenImageEditPipeline has them."""
-    b, c, h, w = z.shape
-    return z.view(b, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 1, 3, 5).reshape(b, h * w // 4, 4 * c)
-
-
-def unpack(tokens: Tensor) -> Tensor:
-    """The inverse of `pack` for square pictures."""
-    b, s, c = tokens.shape
-    side = round(s**0.5)
-    return tokens.view(b, side, side, c // 4, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(b, c // 4, 2 * side, 2 * side)
+        x = torch.cat([Frames(vae).decode(part) for part in torch.split(unpack(latents, *SIDES) * std + mean, 64)])
+    return to_array(x)
 
 
 def _means(vae: Any, pictures: NDArray[np.uint8]) -> Tensor:

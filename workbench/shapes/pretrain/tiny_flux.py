@@ -14,6 +14,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
+from workbench.rpo.policies.latents import pack, positions
 from workbench.shapes.grammar import COUNTS, RELATIONS, SIZE_WORDS
 from workbench.shapes.pretrain.accuracy import accuracy
 from workbench.shapes.pretrain.card import write_card
@@ -160,8 +161,7 @@ def train(pipeline: Any, prompts: Sequence[str], latents: Tensor, settings: Flow
     """
     modules = (pipeline.transformer, pipeline.text_encoder, pipeline.text_encoder_2)
     ids, empty = _token_ids(pipeline, prompts), _token_ids(pipeline, [""])
-    packed = FluxPipeline._pack_latents(latents, len(latents), *latents.shape[1:])  # (N, 16, 32)
-    places = FluxPipeline._prepare_latent_image_ids(None, 4, 4, torch.device("cpu"), torch.float32)  # (16, 3)
+    packed, places = pack(latents), positions(4, 4)  # (N, 16, 32), (16, 3)
     no_places = torch.zeros(TEXT_TOKENS, 3)
 
     def velocity(x_t: Tensor, t: Tensor, index: Tensor, dropped: Tensor) -> Tensor:

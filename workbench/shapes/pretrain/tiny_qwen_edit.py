@@ -2,14 +2,13 @@
 
 Every part is of the class the full-size pipeline has and is used as that pipeline uses it: the instruction goes
 through Qwen2.5-VL together with the source picture, and the source's latents are appended to the sequence that is
-denoised (Qwen-Image Technical Report, arXiv 2508.02324). The pipeline's own call is not used, as it needs torchvision
-and enlarges every source to a million pixels.
+denoised (Qwen-Image Technical Report, arXiv 2508.02324). What is saved is drawn by `workbench.rpo.policies`: the
+pipeline's own call needs torchvision and enlarges every source to a million pixels.
 """
 
-import itertools
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,18 @@ from diffusers import AutoencoderKLQwenImage, FlowMatchEulerDiscreteScheduler, Q
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer, Qwen2VLImageProcessorPil
+from transformers import Qwen2_5_VLForConditionalGeneration
 
-from workbench.shapes.pretrain import qwen_vae
+from workbench.rpo.config import PolicyConfig
+from workbench.rpo.measured import draw
+from workbench.rpo.policies.load import load_policy
+from workbench.rpo.policy import Policy, Prompt
+from workbench.shapes.pretrain import qwen_text, qwen_vae
 from workbench.shapes.pretrain.edit_accuracy import edit_accuracy
 from workbench.shapes.pretrain.edit_card import write_card
 from workbench.shapes.pretrain.flow import FlowSettings, train_flow
 from workbench.shapes.pretrain.qwen_text import (
     DROPPED,
-    WIDTH,
     Seen,
     build_image_processor,
     build_text_model,
@@ -37,7 +39,8 @@ from workbench.shapes.pretrain.qwen_text import (
     hidden_states,
     see,
 )
-from workbench.shapes.pretrain.scenes import EditTriple, edit_triples, picture
+from workbench.shapes.pretrain.scenes import WIDTH, EditTriple, edit_triples, picture
+from workbench.shapes.world import encode
 
 TRIPLES, FLOW_STEPS = 24_000, 4_000
 BATCH = 64
@@ -45,7 +48,7 @@ VAE_TRIPLES, VAE_STEPS = 6_000, 900
 """Of so many triples the autoencoder sees both pictures; it needs fewer."""
 TEST_TRIPLES, TEST_SEEDS = 500, 2
 HEADS, HEAD_WIDTH, LAYERS = 4, 32, 4
-SHIFT = 3.0
+STEPS, SHIFT = 8, 3.0
 NOTHING = " "
 """The instruction of an example without one, as in the pipeline's examples of guidance."""
 SHAPES_OF_SEQUENCE = [(1, 4, 4), (1, 4, 4)]
@@ -86,30 +89,35 @@ def make(out: Path, *, seed: int = 0, effort: float = 1.0) -> None:
     `effort` scales the numbers of edits and steps.
     """
     start = time.monotonic()
-    n, n_vae, vae_steps, flow_steps = (
-        max(round(effort * full), 200) for full in (TRIPLES, VAE_TRIPLES, VAE_STEPS, FLOW_STEPS)
-    )
+    n, n_vae, vae_steps, flow_steps = (_scaled(effort, full) for full in (TRIPLES, VAE_TRIPLES, VAE_STEPS, FLOW_STEPS))
     triples = edit_triples(n, seed, "train")
     policy = build_policy(qwen_vae.train_vae(_pictures(triples[:n_vae]), vae_steps, seed), seed)
     train(policy, triples, FlowSettings(steps=flow_steps, batch=BATCH, shift=SHIFT), seed)
     save(policy, out)
     print(f"{out}: saved after {(time.monotonic() - start) / 60:.0f} minutes", flush=True)
-    policy = load(out)
+    describe(out, seed=seed, effort=effort)
+
+
+def describe(folder: Path, *, seed: int = 0, effort: float = 1.0) -> None:
+    """Measure the policy that `make` saved on held-out edits, as training runs it, and write its card."""
+    policy = load_policy(PolicyConfig(path=str(folder), size=WIDTH), "cpu")
     chosen = edit_triples(TEST_TRIPLES, 0, "test")
     measured = edit_accuracy(chosen, lambda some, seed: redraw(policy, some, seed), range(TEST_SEEDS))
+    parts = (policy.transformer, policy.vae, policy.pipeline.text_encoder)
     card = write_card(
         measured,
-        edit_accuracy(chosen, lambda some, _: reconstruct(policy, some), [0]),
-        weights=sum(each.numel() for model in _models(policy).values() for each in model.parameters()) / 1e6,
+        edit_accuracy(chosen, lambda some, _: reconstruct(policy.vae, some), [0]),
+        weights=(_count(each for part in parts for each in part.parameters()) - _count(policy.trainable().values()))
+        / 1e6,
         pairs=len(chosen),
         last_seed=TEST_SEEDS - 1,
         seed=seed,
-        vae_steps=vae_steps,
-        flow_steps=flow_steps,
-        triples=n,
+        vae_steps=_scaled(effort, VAE_STEPS),
+        flow_steps=_scaled(effort, FLOW_STEPS),
+        triples=_scaled(effort, TRIPLES),
     )
-    (out / "README.md").write_text(card, encoding="utf-8")
-    print(f"{out}: {measured.fully.percent()} of pictures fully right (synthetic)", flush=True)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    print(f"{folder}: {measured.fully.percent()} of pictures fully right (synthetic)", flush=True)
 
 
 def build_transformer() -> Any:
@@ -121,7 +129,7 @@ def build_transformer() -> Any:
         num_layers=LAYERS,
         attention_head_dim=HEAD_WIDTH,
         num_attention_heads=HEADS,
-        joint_attention_dim=WIDTH,
+        joint_attention_dim=qwen_text.WIDTH,
         axes_dims_rope=(8, 12, 12),
     )
     modulations = [layer[1] for block in transformer.transformer_blocks for layer in (block.img_mod, block.txt_mod)]
@@ -178,29 +186,17 @@ def predict(policy: EditPolicy, x_t: Tensor, t: Tensor, source: Tensor, text: Te
     return v[:, : x_t.shape[1]]
 
 
-@torch.no_grad()
-def redraw(
-    policy: EditPolicy, triples: Sequence[EditTriple], seed: int, *, steps: int = 8, mapped: bool = True
-) -> list[Image.Image]:
-    """Every source after its edit, by the ODE without guidance; the noise of place i comes from (seed, i).
+def redraw(policy: Policy, triples: Sequence[EditTriple], seed: int) -> list[Image.Image]:
+    """Every source after its edit, as any policy of `workbench.rpo` draws; the noise comes from seed and place.
 
-    `mapped`: see `qwen_text.hidden_states`.
+    Ids are those that `read_prompts` gives the lines of `write_prompts("edit", "test", ...)`.
     """
-    pictures: list[Image.Image] = []
-    for start in range(0, len(triples), 64):
-        part = triples[start : start + 64]
-        drawn = np.stack([picture(each.source) for each in part])
-        seen, source = see_triples(policy, part, drawn), qwen_vae.encode(policy.vae, drawn)
-        text = hidden_states(policy.text_encoder, seen, torch.full((len(part),), mapped))
-        noise = [torch.Generator().manual_seed(1_000_000 * seed + start + i) for i in range(len(part))]
-        x = torch.stack([torch.randn(source.shape[1:], generator=each) for each in noise])
-        u = torch.linspace(1, 0, steps + 1)
-        sigmas = SHIFT * u / (1 + (SHIFT - 1) * u)
-        for sigma, after in itertools.pairwise(sigmas):
-            v = predict(policy, x, sigma.expand(len(part)), source, text, seen.mask)
-            x = x + (after - sigma) * v
-        pictures += [Image.fromarray(pixels) for pixels in qwen_vae.decode(policy.vae, x)]
-    return pictures
+    asked = [
+        Prompt(f"line-{line}", each.instruction, encode(each.source, WIDTH))
+        for line, each in enumerate(triples, start=1)
+    ]
+    parts = [asked[start : start + BATCH] for start in range(0, len(asked), BATCH)]
+    return [edited for part in parts for edited in draw(policy, part, [seed], STEPS, SHIFT)[0]]
 
 
 def see_triples(policy: EditPolicy, triples: Sequence[EditTriple], sources: NDArray[np.uint8]) -> Seen:
@@ -209,15 +205,23 @@ def see_triples(policy: EditPolicy, triples: Sequence[EditTriple], sources: NDAr
     return see(policy.tokenizer, policy.image_processor, instructions, [Image.fromarray(each) for each in sources])
 
 
-def reconstruct(policy: EditPolicy, triples: Sequence[EditTriple]) -> list[Image.Image]:
+def reconstruct(vae: Any, triples: Sequence[EditTriple]) -> list[Image.Image]:
     """The true targets after the autoencoder, which no edit can be better than."""
     targets = np.stack([picture(each.target) for each in triples])
-    return [Image.fromarray(pixels) for pixels in qwen_vae.decode(policy.vae, qwen_vae.encode(policy.vae, targets))]
+    return [Image.fromarray(pixels) for pixels in qwen_vae.decode(vae, qwen_vae.encode(vae, targets))]
 
 
 def _pictures(triples: Sequence[EditTriple]) -> NDArray[np.uint8]:
     """Sources and targets by turns, `(2 N, 64, 64, 3)`."""
     return np.stack([picture(scene) for each in triples for scene in (each.source, each.target)])
+
+
+def _count(parameters: Iterable[Tensor]) -> int:
+    return sum(each.numel() for each in parameters)
+
+
+def _scaled(effort: float, full: int) -> int:
+    return max(round(effort * full), 200)
 
 
 def _models(policy: EditPolicy) -> dict[str, Any]:
@@ -252,16 +256,3 @@ def save(policy: EditPolicy, folder: Path) -> None:
     del video["image_processor_type"]
     (folder / "processor" / "video_preprocessor_config.json").write_text(json.dumps(video, indent=2) + "\n")
     (folder / "model_index.json").write_text(json.dumps(INDEX, indent=2) + "\n")
-
-
-def load(folder: Path) -> EditPolicy:
-    """The policy in float32 on the CPU."""
-    return EditPolicy(
-        **{
-            name: kind.from_pretrained(folder / name, dtype=torch.float32, local_files_only=True).eval()
-            for name, kind in MODELS.items()
-        },
-        tokenizer=Qwen2Tokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
-        image_processor=Qwen2VLImageProcessorPil.from_pretrained(folder / "processor", local_files_only=True),
-        scheduler=Scheduler.from_pretrained(folder / "scheduler", local_files_only=True),
-    )

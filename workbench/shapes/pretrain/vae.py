@@ -11,7 +11,7 @@ from torch import Tensor
 
 from workbench.evaluation.statistics import Estimate, proportion
 from workbench.shapes.pretrain.accuracy import right
-from workbench.shapes.pretrain.autoencoder import fit, to_pixels, to_unit
+from workbench.shapes.pretrain.autoencoder import fit, to_array, to_unit
 from workbench.shapes.pretrain.scenes import picture, t2i_scenes
 
 
@@ -67,7 +67,7 @@ def decode(vae: Any, latents: Tensor) -> NDArray[np.uint8]:
     z = latents / vae.config.scaling_factor + vae.config.shift_factor
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         x = torch.cat([vae.decode(part).sample.float() for part in z.split(128)])
-    return to_pixels(x)
+    return to_array(x)
 
 
 def _batches(pictures: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
