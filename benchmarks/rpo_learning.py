@@ -31,6 +31,7 @@ from workbench.atomic import replacing
 from workbench.pairs.comparison import Task
 from workbench.rpo.alarms import Alarms
 from workbench.rpo.config import RpoConfig
+from workbench.rpo.inspection import inspect_prompt
 from workbench.rpo.measured import Measured, measure
 from workbench.rpo.policies.base import LoraPolicy
 from workbench.rpo.policies.load import load_policy
@@ -39,12 +40,11 @@ from workbench.rpo.reward import RewardPanel, png
 from workbench.rpo.rewards_from import build_judges
 from workbench.rpo.trainer import Trainer
 from workbench.runs.lines import LineLog
-from workbench.shapes.inspector import inspect_prompt
 from workbench.shapes.instructions import parse_instruction
-from workbench.shapes.pretrain.scenes import WIDTH, Split, edit_triples, prompts
 from workbench.shapes.pretrain.tiny_flux import TEST_PROMPTS
 from workbench.shapes.pretrain.tiny_qwen_edit import TEST_TRIPLES
 from workbench.shapes.render import render
+from workbench.shapes.small_world import WIDTH, Split, edit_triples, prompts
 
 TRAINED, WATCHED = 2000, 64
 """Prompts to train on, and development prompts that alarms look at."""

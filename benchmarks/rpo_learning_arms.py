@@ -74,7 +74,7 @@ def schedule(names: Sequence[str], seeds: int) -> list[tuple[Arm, int]]:
 def config_of(arm: Arm, task: Task, policy: str, seed: int, changes: Mapping[str, Any]) -> RpoConfig:
     """The run's configuration; `changes` are for all arms and come before the arm's own."""
     fields = {
-        "prompts": "workbench.shapes.pretrain.scenes",
+        "prompts": "workbench.shapes.small_world",
         "policy": {"path": policy, "size": 64, "guidance": 1.0},
         "rewards": [_reward(arm, task)],
         "gold": {"kind": "oracle"} if arm == EXPLOIT else None,

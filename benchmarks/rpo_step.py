@@ -38,7 +38,7 @@ from workbench.rpo.rewards_from import ShuffledJudge
 from workbench.rpo.rollout import Counted, Evaluation, sample
 from workbench.rpo.strategies import learn, sample_with_gradients
 from workbench.rpo.trainer import Trainer
-from workbench.shapes.pretrain.scenes import prompts as world_prompts
+from workbench.shapes.small_world import prompts as world_prompts
 
 FREE: Mapping[str, Any] = {"beta": 0.0}
 """No reference: ARR's term is the same as advantages smaller by its weight."""

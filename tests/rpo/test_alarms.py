@@ -8,9 +8,9 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from workbench.rpo.alarms import Alarms, Statistics, statistics_of
 from workbench.shapes.layout import items, place, random_background
-from workbench.shapes.pretrain.scenes import random_spec
 from workbench.shapes.render import render
 from workbench.shapes.scene import Scene
+from workbench.shapes.small_world import random_spec
 
 BASE, BATCH = 64, 32
 

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from workbench.rpo.inspection import inspect_prompt
 from workbench.rpo.policy import Prompt
 from workbench.shapes.fidelity import fidelity
-from workbench.shapes.inspector import inspect, inspect_edit, inspect_prompt
+from workbench.shapes.inspector import inspect, inspect_edit
 from workbench.shapes.layout import clear
 from workbench.shapes.measure import observe
-from workbench.shapes.pretrain.scenes import EditTriple, PromptedScene, edit_triples, t2i_scenes
 from workbench.shapes.render import render
 from workbench.shapes.scene import PlacedShape, Scene
 from workbench.shapes.sight import look
+from workbench.shapes.small_world import EditTriple, PromptedScene, edit_triples, t2i_scenes
 
 GREY = (190, 190, 186)
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}

@@ -5,19 +5,13 @@ no.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from workbench.pairs.images import decode
-from workbench.pairs.sources import read_bytes
 from workbench.shapes.grammar import Group, parse_prompt
 from workbench.shapes.instructions import Edit, parse_instruction
 from workbench.shapes.sight import Seen, look
-
-if TYPE_CHECKING:
-    from workbench.rpo.policy import Prompt
 
 ASIDE = 0.02
 """How far, in widths, all of one group must be beyond all of the other."""
@@ -66,13 +60,6 @@ def inspect_edit(instruction: str, source: Image.Image, image: Image.Image) -> d
     intruders = len(new) - (edit.action == "add" and bool(new))
     apart = np.abs(np.subtract(before.background, after.background)).mean()
     return {"instruction": done, "preservation": bool(kept and not intruders and apart < SAME_BACKGROUND)}
-
-
-def inspect_prompt(prompt: "Prompt", image: Image.Image) -> dict[str, bool | None]:
-    """`inspect_edit` for a prompt with a source, `inspect` for one without."""
-    if prompt.source is None:
-        return inspect(prompt.text, image)
-    return inspect_edit(prompt.text, decode(read_bytes(prompt.source)), image)
 
 
 def _members(groups: Sequence[Group], seen: Sequence[Seen]) -> list[list[Seen]]:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from workbench.atomic import replacing
 from workbench.pairs.comparison import Task
-from workbench.shapes.pretrain.scenes import Split, edit_triples, picture, prompts
+from workbench.shapes.small_world import Split, edit_triples, picture, prompts
 
 
 def write_prompts(task: Task, split: Split, n: int, folder: str | Path, *, seed: int = 0) -> Path:

@@ -14,7 +14,7 @@ from workbench.shapes.grammar import parse_prompt
 from workbench.shapes.pretrain import tiny_flux, vae
 from workbench.shapes.pretrain.accuracy import accuracy, right
 from workbench.shapes.pretrain.flow import FlowSettings
-from workbench.shapes.pretrain.scenes import picture, prompts, t2i_scenes
+from workbench.shapes.small_world import picture, prompts, t2i_scenes
 
 FOLDER = Path(__file__).parents[3] / "data/models/tiny_flux"
 

@@ -13,9 +13,9 @@ from workbench.shapes.instructions import Edit
 from workbench.shapes.pretrain import qwen_text, qwen_vae, tiny_qwen_edit
 from workbench.shapes.pretrain.edit_accuracy import edit_accuracy, right_edit
 from workbench.shapes.pretrain.flow import FlowSettings
-from workbench.shapes.pretrain.scenes import WIDTH, EditTriple, edit_triples
 from workbench.shapes.render import render
 from workbench.shapes.scene import PlacedShape, Scene
+from workbench.shapes.small_world import WIDTH, EditTriple, edit_triples
 
 PAIRS = 60
 

@@ -15,7 +15,7 @@ is synthetic: no photograph and nobody's picture was used, and no number below s
 
 ## Measured
 
-{prompts} different held-out prompts, `prompts("test", {prompts}, 0)` of `workbench.shapes.pretrain.scenes`, with seeds
+{prompts} different held-out prompts, `prompts("test", {prompts}, 0)` of `workbench.shapes.small_world`, with seeds
 0 to {last_seed}, 8 steps of the ODE, no guidance, read from the pixels by `workbench.shapes.measure`. Synthetic; 95%
 intervals over prompts.
 

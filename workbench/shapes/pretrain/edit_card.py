@@ -23,7 +23,7 @@ to be used: it needs torchvision and enlarges every source to a million pixels, 
 ## Measured
 
 {pairs} different held-out pairs of source and instruction, `edit_triples({pairs}, 0, "test")` of
-`workbench.shapes.pretrain.scenes`, with seeds 0 to {last_seed}, 8 steps of the ODE, no guidance, read from the pixels
+`workbench.shapes.small_world`, with seeds 0 to {last_seed}, 8 steps of the ODE, no guidance, read from the pixels
 by `workbench.shapes.measure`. Right is a picture with an `instruction` and a `preservation` of at least 0.9 by
 `workbench.shapes.changes`. The ceiling is what the same measurement makes of the true targets after the autoencoder.
 Synthetic; 95% intervals over pairs.

@@ -19,9 +19,9 @@ from workbench.shapes.grammar import COUNTS, RELATIONS, SIZE_WORDS
 from workbench.shapes.pretrain.accuracy import accuracy
 from workbench.shapes.pretrain.card import write_card
 from workbench.shapes.pretrain.flow import FlowSettings, train_flow
-from workbench.shapes.pretrain.scenes import picture, prompts, t2i_scenes
 from workbench.shapes.pretrain.vae import encode, reconstructed, train_vae
 from workbench.shapes.scene import COLORS, SHAPES
+from workbench.shapes.small_world import picture, prompts, t2i_scenes
 
 SCENES, VAE_SCENES, VAE_STEPS = 60_000, 30_000, 900
 FLOW_ROUNDS = (2_200, 2_400)

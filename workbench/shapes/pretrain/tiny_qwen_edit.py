@@ -39,7 +39,7 @@ from workbench.shapes.pretrain.qwen_text import (
     hidden_states,
     see,
 )
-from workbench.shapes.pretrain.scenes import WIDTH, EditTriple, edit_triples, picture
+from workbench.shapes.small_world import WIDTH, EditTriple, edit_triples, picture
 from workbench.shapes.world import encode
 
 TRIPLES, FLOW_STEPS = 24_000, 4_000

@@ -12,7 +12,7 @@ from torch import Tensor
 from workbench.evaluation.statistics import Estimate, proportion
 from workbench.shapes.pretrain.accuracy import right
 from workbench.shapes.pretrain.autoencoder import fit, to_array, to_unit
-from workbench.shapes.pretrain.scenes import picture, t2i_scenes
+from workbench.shapes.small_world import picture, t2i_scenes
 
 
 def build_vae() -> Any:
