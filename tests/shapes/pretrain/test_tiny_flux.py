@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from workbench.shapes.grammar import parse_prompt
-from workbench.shapes.pretrain import tiny_flux, vae
+from workbench.shapes.pretrain import autoencoder, tiny_flux, vae
 from workbench.shapes.pretrain.accuracy import accuracy, right
 from workbench.shapes.pretrain.flow import FlowSettings
 from workbench.shapes.small_world import picture, prompts, t2i_scenes
@@ -65,13 +65,19 @@ def test_a_few_steps_reduce_the_loss_and_reach_the_text_encoders() -> None:
 def test_a_few_steps_of_the_autoencoder_reduce_its_loss_and_latents_are_normal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(vae, "BATCH", 8)
+    monkeypatch.setattr(autoencoder, "BATCH", 8)
     pictures = np.stack([picture(each.scene) for each in t2i_scenes(48, 0, "train")])
     trained = vae.train_vae(pictures, 15, 0)
+
+    def loss(model: Any) -> float:
+        def moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            posterior = model.encode(x).latent_dist
+            return posterior.mean, posterior.logvar
+
+        return autoencoder._loss(moments, lambda z: model.decode(z).sample, autoencoder.to_unit(pictures)).item()
+
     torch.manual_seed(0)
-    loss, _ = vae._loss(trained, pictures)
-    untrained, _ = vae._loss(vae.build_vae(), pictures)
-    assert loss.item() < 0.9 * untrained.item()
+    assert loss(trained) < 0.9 * loss(vae.build_vae())
     latents = vae.encode(trained, pictures)
     assert latents.shape == (48, 8, 8, 8)
     assert latents.mean() == pytest.approx(0, abs=1e-3)
@@ -145,10 +151,10 @@ def test_accuracy_counts_pictures_that_are_wholly_right_and_refuses_repeated_pro
     def shifted(asked: Any, seed: int) -> list[Any]:
         return perfect([*asked[1:], asked[0]], seed)
 
-    everything = accuracy(some, perfect, [0, 1])
-    assert everything.fully.value == 1
-    assert everything.fully.n == 2 * len(some)
-    assert everything.criteria["relation"].n == 2 * sum(parse_prompt(each).relation is not None for each in some)
-    assert accuracy(some, shifted, [0]).fully.value < 0.2
+    everything = accuracy(some, perfect, right, [0, 1])
+    assert everything["fully right"].value == 1
+    assert everything["fully right"].n == 2 * len(some)
+    assert everything["relation"].n == 2 * sum(parse_prompt(each).relation is not None for each in some)
+    assert accuracy(some, shifted, right, [0])["fully right"].value < 0.2
     with pytest.raises(ValueError, match=r"1 of \d+ are repeated"):
-        accuracy([*some, some[0]], perfect, [0])
+        accuracy([*some, some[0]], perfect, right, [0])

@@ -11,7 +11,7 @@ from PIL import Image
 
 from workbench.shapes.instructions import Edit
 from workbench.shapes.pretrain import qwen_text, qwen_vae, tiny_qwen_edit
-from workbench.shapes.pretrain.edit_accuracy import edit_accuracy, right_edit
+from workbench.shapes.pretrain.accuracy import accuracy, right_edit
 from workbench.shapes.pretrain.flow import FlowSettings
 from workbench.shapes.render import render
 from workbench.shapes.scene import PlacedShape, Scene
@@ -102,14 +102,17 @@ def test_right_is_the_whole_change_and_nothing_else():
         "darker": (Scene((green, blue), (150, 150, 150)), True, False),
     }
     for name, (scene, done, kept) in cases.items():
-        assert right_edit(triple, render(scene, WIDTH)) == {"instruction": done, "preservation": kept}, name
+        found = {"instruction": done, "preservation": kept, "fully right, recolor": done and kept}
+        assert right_edit(triple, render(scene, WIDTH)) == found, name
 
 
 def test_accuracy_counts_each_seed_and_names_every_action(triples):
     def targets_then_sources(some, seed):
         return [render(each.source if seed else each.target, WIDTH) for each in some]
 
-    found = edit_accuracy(triples[:30], targets_then_sources, range(2))
-    assert found.fully.n == 60
-    assert 0.4 < found.fully.value <= 0.5
-    assert set(found.actions) == {"recolor", "reshape", "remove", "add", "resize", "move"}
+    found = accuracy(triples[:30], targets_then_sources, right_edit, range(2))
+    assert found["fully right"].n == 60
+    assert 0.4 < found["fully right"].value <= 0.5
+    actions = {f"fully right, {action}" for action in ("recolor", "reshape", "remove", "add", "resize", "move")}
+    assert set(found) == {"fully right", "instruction", "preservation", *actions}
+    assert sum(found[name].n for name in actions) == 60

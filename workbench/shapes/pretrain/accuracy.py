@@ -1,32 +1,27 @@
-"""How often the pictures of a policy are what their prompts ask for, measured from their pixels."""
+"""How often the pictures of a policy are what was asked for, measured from their pixels."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar
 
 from PIL.Image import Image
 
 from workbench.evaluation.statistics import Estimate, proportion
+from workbench.shapes.changes import change
 from workbench.shapes.fidelity import fidelity
 from workbench.shapes.grammar import parse_prompt
 from workbench.shapes.measure import observe
+from workbench.shapes.render import render
+from workbench.shapes.small_world import WIDTH, EditTriple
 
 CRITERIA: tuple[str, ...] = ("count", "color", "shape", "presence", "relation")
 """Of the prompts of the tiny policies; no prompt names a size."""
+CHANGED = 0.9
+"""Least change that counts as right: all objects that were named, a resize by 1.31 where 1.35 was asked for."""
+PRESERVED = 0.9
+"""Least preservation that counts as right: every object kept, none added, the background off by at most 0.04."""
+FULLY = "fully right"
 
-Draw = Callable[[Sequence[str], int], Sequence[Image]]
-"""One picture for each prompt, from a seed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Accuracy:
-    """Shares of pictures that are right, each with its interval over prompts.
-
-    - `fully`: right by every criterion.
-    - `criteria`: right by one of them; `relation` over the prompts that ask for one.
-    """
-
-    fully: Estimate
-    criteria: Mapping[str, Estimate]
+Asked = TypeVar("Asked", bound=Hashable)
 
 
 def right(prompt: str, picture: Image) -> dict[str, bool]:
@@ -36,21 +31,33 @@ def right(prompt: str, picture: Image) -> dict[str, bool]:
     return {name: met[name] == 1 for name in CRITERIA if name != "relation" or spec.relation}
 
 
-def accuracy(prompts: Sequence[str], draw: Draw, seeds: Sequence[int]) -> Accuracy:
-    """Draw every prompt once a seed and measure the pictures; `prompts` must be different ones."""
-    if len(set(prompts)) < len(prompts):
-        raise ValueError(f"prompts: {len(prompts) - len(set(prompts))} of {len(prompts)} are repeated; pass each once.")
-    measured = [
-        (prompt, right(prompt, picture))
+def right_edit(triple: EditTriple, picture: Image) -> dict[str, bool]:
+    """Whether a picture has the whole change that was asked for and has kept the rest of the source; then, both."""
+    met = change(triple.edit, observe(render(triple.source, WIDTH)), observe(picture))
+    done, kept = met["instruction"] >= CHANGED, met["preservation"] >= PRESERVED
+    return {"instruction": done, "preservation": kept, f"{FULLY}, {triple.edit.action}": done and kept}
+
+
+def accuracy(
+    asked: Sequence[Asked],
+    draw: Callable[[Sequence[Asked], int], Sequence[Image]],
+    right: Callable[[Asked, Image], Mapping[str, bool]],
+    seeds: Sequence[int],
+) -> dict[str, Estimate]:
+    """Shares of pictures that are `fully right`, then right by each criterion, with intervals over what was asked.
+
+    Everything is drawn once a seed; pictures without an answer by a criterion do not count for it. Raises `ValueError`
+    where something is asked twice.
+    """
+    if len(set(asked)) < len(asked):
+        raise ValueError(f"asked: {len(asked) - len(set(asked))} of {len(asked)} are repeated; pass each once.")
+    answers = [
+        (i, right(each, picture))
         for seed in seeds
-        for prompt, picture in zip(prompts, draw(prompts, seed), strict=True)
+        for i, (each, picture) in enumerate(zip(asked, draw(asked, seed), strict=True))
     ]
-    return Accuracy(
-        proportion([all(met.values()) for _, met in measured], [prompt for prompt, _ in measured]),
-        {name: _of_criterion(name, measured) for name in CRITERIA},
-    )
-
-
-def _of_criterion(name: str, measured: Sequence[tuple[str, dict[str, bool]]]) -> Estimate:
-    asked = [(prompt, met[name]) for prompt, met in measured if name in met]
-    return proportion([met for _, met in asked], [prompt for prompt, _ in asked])
+    found = {FULLY: [(i, all(met.values())) for i, met in answers]}
+    for i, met in answers:
+        for name, is_met in met.items():
+            found.setdefault(name, []).append((i, is_met))
+    return {name: proportion([met for _, met in some], [i for i, _ in some]) for name, some in found.items()}

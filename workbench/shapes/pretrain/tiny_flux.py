@@ -16,8 +16,9 @@ from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast,
 
 from workbench.rpo.policies.latents import pack, positions
 from workbench.shapes.grammar import COUNTS, RELATIONS, SIZE_WORDS
-from workbench.shapes.pretrain.accuracy import accuracy
+from workbench.shapes.pretrain.accuracy import FULLY, accuracy, right
 from workbench.shapes.pretrain.card import write_card
+from workbench.shapes.pretrain.effort import scaled
 from workbench.shapes.pretrain.flow import FlowSettings, train_flow
 from workbench.shapes.pretrain.vae import encode, reconstructed, train_vae
 from workbench.shapes.scene import COLORS, SHAPES
@@ -187,7 +188,7 @@ def make(out: Path, *, seed: int = 0, effort: float = 1.0) -> None:
     `effort` scales the numbers of scenes and steps.
     """
     start = time.monotonic()
-    scale = partial(_scaled, effort)
+    scale = partial(scaled, effort)
     scenes = t2i_scenes(scale(SCENES), seed + 1, "train")
     pictures = np.stack([picture(each.scene) for each in scenes])
     vae = train_vae(pictures[: scale(VAE_SCENES)], scale(VAE_STEPS), seed)
@@ -205,20 +206,21 @@ def describe(folder: Path, *, seed: int = 0, effort: float = 1.0) -> None:
     """Measure the policy that `make` saved on held-out prompts, and write its card."""
     pipeline = load(folder)
     chosen = prompts("test", TEST_PROMPTS, 0)
-    measured = accuracy(chosen, lambda some, seed: draw(pipeline, some, seed), range(TEST_SEEDS))
+    measured = accuracy(chosen, lambda some, seed: draw(pipeline, some, seed), right, range(TEST_SEEDS))
     card = write_card(
-        measured,
+        "tiny_flux",
+        {name: [share] for name, share in measured.items()},
         weights=sum(each.numel() for name in PARTS for each in getattr(pipeline, name).parameters()) / 1e6,
         prompts=len(chosen),
         last_seed=TEST_SEEDS - 1,
         reconstructed=reconstructed(pipeline.vae, 1000, seed).percent(),
-        scenes=_scaled(effort, SCENES),
-        vae_steps=_scaled(effort, VAE_STEPS),
-        flow_steps=sum(_scaled(effort, steps) for steps in FLOW_ROUNDS),
+        scenes=scaled(effort, SCENES),
+        vae_steps=scaled(effort, VAE_STEPS),
+        flow_steps=sum(scaled(effort, steps) for steps in FLOW_ROUNDS),
         seed=seed,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
-    print(f"{folder}: {measured.fully.percent()} of pictures fully right (synthetic)", flush=True)
+    print(f"{folder}: {measured[FULLY].percent()} of pictures fully right (synthetic)", flush=True)
 
 
 def load(folder: Path) -> Any:
@@ -244,10 +246,6 @@ def draw(pipeline: Any, prompts: Sequence[str], seed: int, *, steps: int = 8) ->
             max_sequence_length=TEXT_TOKENS,
         ).images
     return pictures
-
-
-def _scaled(effort: float, full: int) -> int:
-    return max(round(effort * full), 200)
 
 
 def _token_ids(pipeline: Any, prompts: Sequence[str]) -> Tensor:

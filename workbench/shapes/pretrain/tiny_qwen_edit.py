@@ -8,7 +8,7 @@ pipeline's own call needs torchvision and enlarges every source to a million pix
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,9 @@ from workbench.rpo.measured import draw
 from workbench.rpo.policies.load import load_policy
 from workbench.rpo.policy import Policy, Prompt
 from workbench.shapes.pretrain import qwen_text, qwen_vae
-from workbench.shapes.pretrain.edit_accuracy import edit_accuracy
-from workbench.shapes.pretrain.edit_card import write_card
+from workbench.shapes.pretrain.accuracy import FULLY, accuracy, right_edit
+from workbench.shapes.pretrain.card import write_card
+from workbench.shapes.pretrain.effort import scaled
 from workbench.shapes.pretrain.flow import FlowSettings, train_flow
 from workbench.shapes.pretrain.qwen_text import (
     DROPPED,
@@ -89,7 +90,7 @@ def make(out: Path, *, seed: int = 0, effort: float = 1.0) -> None:
     `effort` scales the numbers of edits and steps.
     """
     start = time.monotonic()
-    n, n_vae, vae_steps, flow_steps = (_scaled(effort, full) for full in (TRIPLES, VAE_TRIPLES, VAE_STEPS, FLOW_STEPS))
+    n, n_vae, vae_steps, flow_steps = (scaled(effort, full) for full in (TRIPLES, VAE_TRIPLES, VAE_STEPS, FLOW_STEPS))
     triples = edit_triples(n, seed, "train")
     policy = build_policy(qwen_vae.train_vae(_pictures(triples[:n_vae]), vae_steps, seed), seed)
     train(policy, triples, FlowSettings(steps=flow_steps, batch=BATCH, shift=SHIFT), seed)
@@ -102,22 +103,24 @@ def describe(folder: Path, *, seed: int = 0, effort: float = 1.0) -> None:
     """Measure the policy that `make` saved on held-out edits, as training runs it, and write its card."""
     policy = load_policy(PolicyConfig(path=str(folder), size=WIDTH), "cpu")
     chosen = edit_triples(TEST_TRIPLES, 0, "test")
-    measured = edit_accuracy(chosen, lambda some, seed: redraw(policy, some, seed), range(TEST_SEEDS))
+    measured = accuracy(chosen, lambda some, seed: redraw(policy, some, seed), right_edit, range(TEST_SEEDS))
+    ceiling = accuracy(chosen, lambda some, _: reconstruct(policy.vae, some), right_edit, [0])
     parts = (policy.transformer, policy.vae, policy.pipeline.text_encoder)
+    named = [each for part in parts for each in part.named_parameters()]
+    weights = [each.numel() for name, each in named if "lora_" not in name]
     card = write_card(
-        measured,
-        edit_accuracy(chosen, lambda some, _: reconstruct(policy.vae, some), [0]),
-        weights=(_count(each for part in parts for each in part.parameters()) - _count(policy.trainable().values()))
-        / 1e6,
+        "tiny_qwen_edit",
+        {name: [share, ceiling[name]] for name, share in measured.items()},
+        weights=sum(weights) / 1e6,
         pairs=len(chosen),
         last_seed=TEST_SEEDS - 1,
         seed=seed,
-        vae_steps=_scaled(effort, VAE_STEPS),
-        flow_steps=_scaled(effort, FLOW_STEPS),
-        triples=_scaled(effort, TRIPLES),
+        vae_steps=scaled(effort, VAE_STEPS),
+        flow_steps=scaled(effort, FLOW_STEPS),
+        triples=scaled(effort, TRIPLES),
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
-    print(f"{folder}: {measured.fully.percent()} of pictures fully right (synthetic)", flush=True)
+    print(f"{folder}: {measured[FULLY].percent()} of pictures fully right (synthetic)", flush=True)
 
 
 def build_transformer() -> Any:
@@ -214,14 +217,6 @@ def reconstruct(vae: Any, triples: Sequence[EditTriple]) -> list[Image.Image]:
 def _pictures(triples: Sequence[EditTriple]) -> NDArray[np.uint8]:
     """Sources and targets by turns, `(2 N, 64, 64, 3)`."""
     return np.stack([picture(scene) for each in triples for scene in (each.source, each.target)])
-
-
-def _count(parameters: Iterable[Tensor]) -> int:
-    return sum(each.numel() for each in parameters)
-
-
-def _scaled(effort: float, full: int) -> int:
-    return max(round(effort * full), 200)
 
 
 def _models(policy: EditPolicy) -> dict[str, Any]:
