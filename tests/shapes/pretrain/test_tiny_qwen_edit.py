@@ -11,7 +11,7 @@ from PIL import Image
 
 from workbench.shapes.instructions import Edit
 from workbench.shapes.pretrain import qwen_text, qwen_vae, tiny_qwen_edit
-from workbench.shapes.pretrain.accuracy import accuracy, right_edit
+from workbench.shapes.pretrain.accuracy import EDIT_CRITERIA, accuracy, right_edit
 from workbench.shapes.pretrain.flow import FlowSettings
 from workbench.shapes.render import render
 from workbench.shapes.scene import PlacedShape, Scene
@@ -113,6 +113,7 @@ def test_accuracy_counts_each_seed_and_names_every_action(triples):
     found = accuracy(triples[:30], targets_then_sources, right_edit, range(2))
     assert found["fully right"].n == 60
     assert 0.4 < found["fully right"].value <= 0.5
-    actions = {f"fully right, {action}" for action in ("recolor", "reshape", "remove", "add", "resize", "move")}
+    actions = [f"fully right, {action}" for action in ("recolor", "reshape", "remove", "add", "resize", "move")]
+    assert tuple(actions) == EDIT_CRITERIA[2:]
     assert set(found) == {"fully right", "instruction", "preservation", *actions}
     assert sum(found[name].n for name in actions) == 60

@@ -1,7 +1,7 @@
 """How often the pictures of a policy are what was asked for, measured from their pixels."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from PIL.Image import Image
 
@@ -9,6 +9,7 @@ from workbench.evaluation.statistics import Estimate, proportion
 from workbench.shapes.changes import change
 from workbench.shapes.fidelity import fidelity
 from workbench.shapes.grammar import parse_prompt
+from workbench.shapes.instructions import Action
 from workbench.shapes.measure import observe
 from workbench.shapes.render import render
 from workbench.shapes.small_world import WIDTH, EditTriple
@@ -20,6 +21,7 @@ CHANGED = 0.9
 PRESERVED = 0.9
 """Least preservation that counts as right: every object kept, none added, the background off by at most 0.04."""
 FULLY = "fully right"
+EDIT_CRITERIA: tuple[str, ...] = ("instruction", "preservation", *(f"{FULLY}, {each}" for each in get_args(Action)))
 
 Asked = TypeVar("Asked", bound=Hashable)
 

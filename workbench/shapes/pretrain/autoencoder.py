@@ -102,8 +102,10 @@ class _Optimizers:
         """Move all weights by their gradients, which are gone afterwards."""
         for filter_, matrix in zip(self.filters, self.matrices, strict=True):
             matrix.grad = None if filter_.grad is None else _slice(filter_.grad).flatten(1)
-        for each in (*self.optimizers, *self.schedules):
-            each.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
+        for schedule in self.schedules:
+            schedule.step()
         for filter_, matrix in zip(self.filters, self.matrices, strict=True):
             kept = _slice(filter_)
             kept.copy_(matrix.view(kept.shape))

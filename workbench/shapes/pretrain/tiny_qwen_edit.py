@@ -27,7 +27,7 @@ from workbench.rpo.measured import draw
 from workbench.rpo.policies.load import load_policy
 from workbench.rpo.policy import Policy, Prompt
 from workbench.shapes.pretrain import qwen_text, qwen_vae
-from workbench.shapes.pretrain.accuracy import FULLY, accuracy, right_edit
+from workbench.shapes.pretrain.accuracy import EDIT_CRITERIA, FULLY, accuracy, right_edit
 from workbench.shapes.pretrain.card import write_card
 from workbench.shapes.pretrain.effort import scaled
 from workbench.shapes.pretrain.flow import FlowSettings, train_flow
@@ -110,7 +110,7 @@ def describe(folder: Path, *, seed: int = 0, effort: float = 1.0) -> None:
     weights = [each.numel() for name, each in named if "lora_" not in name]
     card = write_card(
         "tiny_qwen_edit",
-        {name: [share, ceiling[name]] for name, share in measured.items()},
+        {name: [measured[name], ceiling[name]] for name in (FULLY, *EDIT_CRITERIA)},
         weights=sum(weights) / 1e6,
         pairs=len(chosen),
         last_seed=TEST_SEEDS - 1,
