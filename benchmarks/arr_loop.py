@@ -38,6 +38,7 @@ class ArrSample:
 
 
 def arr_sigmas() -> list[float]:
+    """The shifted times of all steps, from 1 to 0."""
     u = torch.linspace(1, 0, STEPS + 1, dtype=torch.float64)
     return (SHIFT * u / (1 + (SHIFT - 1) * u)).tolist()
 
@@ -57,6 +58,7 @@ def arr_step(v: Tensor, x: Tensor, i: int, x_next: Tensor | None, z: Tensor | No
 
 
 def arr_velocity(policy: Policy, x: Tensor, i: int, cond: Cond) -> Tensor:
+    """The velocity at step `i`, whose time is told in whole thousandths."""
     return policy.velocity(x, int(1000 * arr_sigmas()[i]) / 1000, cond)
 
 
@@ -74,7 +76,7 @@ def arr_sample(policy: Policy, cond: Cond, noise: Noise, candidate: int) -> ArrS
     return ArrSample(x_0, latents, log_probs)
 
 
-def arr_learn(policy: Policy, cond: Cond, taken: ArrSample, advantage: float, accumulated: int, beta: float) -> None:
+def arr_learn(policy: Policy, cond: Cond, taken: ArrSample, advantage: float, accumulated: int) -> None:
     """Backward through all steps but the last, in random order, each on its own."""
     steps = list(range(STEPS - 1))
     random.shuffle(steps)
@@ -83,10 +85,9 @@ def arr_learn(policy: Policy, cond: Cond, taken: ArrSample, advantage: float, ac
         _, log_prob = arr_step(arr_velocity(policy, x, i, cond), x, i, x_next, None)
         ratio = torch.exp(log_prob - taken.log_probs[i])
         loss = torch.maximum(-advantage * ratio, -advantage * ratio.clamp(1 - CLIP, 1 + CLIP))
-        if beta > 0:
-            with torch.no_grad(), policy.reference():
-                _, log_prob_ref = arr_step(arr_velocity(policy, x, i, cond), x, i, x_next, None)
-            loss = loss + beta * (log_prob - log_prob_ref)
+        with torch.no_grad(), policy.reference():
+            _, log_prob_ref = arr_step(arr_velocity(policy, x, i, cond), x, i, x_next, None)
+        loss = loss + BETA * (log_prob - log_prob_ref)
         (loss.mean() / (accumulated * len(steps))).backward()
 
 
@@ -103,7 +104,7 @@ def arr_gradient(policy: Policy, conds: Sequence[Cond], judge: Judge, update: in
         verdict = asyncio.run(judge.compare(comparison_of(update, group, "t2i", "", shown), (0, 1)))
         assert verdict.ranks is not None
         for taken, advantage in zip(pair, rewards(verdict.ranks), strict=True):
-            arr_learn(policy, cond, taken, advantage, accumulated=2 * len(conds), beta=BETA)
+            arr_learn(policy, cond, taken, advantage, accumulated=2 * len(conds))
 
 
 @contextmanager

@@ -36,7 +36,7 @@ from workbench.rpo.policy import Cond, Policy, Prompt
 from workbench.rpo.reward import RewardPanel, WeightedJudge
 from workbench.rpo.rewards_from import ShuffledJudge
 from workbench.rpo.rollout import Counted, Evaluation, sample
-from workbench.rpo.strategies import learn, sample_with_gradients
+from workbench.rpo.strategies import learn, sample_for, sample_with_gradients
 from workbench.rpo.trainer import Trainer
 from workbench.shapes.small_world import prompts as world_prompts
 
@@ -102,7 +102,7 @@ class Bench:
         """An update of the trainer, by its number."""
         panel = RewardPanel((WeightedJudge(judge, both_orders=False),))
         trainer = Trainer(self.config(batch, **changes), self.policy, panel, self.prompts, self.folder / name)
-        return lambda _: trainer._one_update()  # `train` would save the adapter every time
+        return lambda _: trainer.one_update()  # `train` would save the adapter every time
 
 
 def taken_gradient(policy: Policy) -> Tensor:
@@ -156,8 +156,8 @@ def equivalents(bench: Bench) -> dict[str, dict[str, float]]:
 def _passes(bench: Bench, cond: Cond, config: RpoConfig, start: int) -> dict[str, float]:
     plan = make_plan(config.sampling.model_copy(update={"starts": (start, start)}), generator(0))
     counted = Counted(bench.policy)
-    strategy = sample_with_gradients if config.objective.strategy == "fused" else sample
-    rollout = strategy(Evaluation(counted, plan, truncate=True, update=0), cond, Noise(0, 0, [0], 2))
+    evaluation = Evaluation(counted, plan, truncate=True, update=0)
+    rollout = sample_for(config.objective, evaluation, cond, Noise(0, 0, [0], 2))
     learn(rollout, (1.0, -0.1), config.objective)
     expected = forwards(plan, 2, config.objective.strategy, kl=config.objective.beta > 0)
     assert sum(counted.forwards.values()) == expected.sampling + expected.replay + expected.reference

@@ -25,8 +25,15 @@ def state(run: Path, update: int) -> dict[str, dict[str, torch.Tensor]]:
 
 
 def train(run: Path, settings: RpoConfig, until: int | None = None) -> None:
-    with trainer(run, settings, gold=panel(RedJudge(-1)), policy=ToyPolicy(tokens=4)) as opened:
-        opened.train(until)
+    """To the end of the run, or to be stopped once an update is done."""
+    with trainer(
+        run,
+        settings,
+        gold=panel(RedJudge(-1)),
+        policy=ToyPolicy(tokens=4),
+        report=lambda line: opened.stop() if line["update"] == until else None,
+    ) as opened:
+        opened.train()
 
 
 @pytest.mark.parametrize("strategy", ["replay", "fused"])

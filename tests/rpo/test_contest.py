@@ -69,7 +69,7 @@ class Painter:
 
 
 def test_base_and_trained_stand_side_by_side_for_every_prompt_and_seed(monkeypatch):
-    def draw(policy, prompts, seeds, steps, shift):
+    def draw(policy, prompts, seeds, steps, shift, *, truncate):
         color = (90, 90, 90) if policy.is_reference else (200, 0, 0)
         return [[Image.new("RGB", (4, 4), color) for _ in prompts] for _ in seeds]
 

@@ -56,7 +56,7 @@ def test_texts_come_back_as_they_were_encoded_without_text_encoders(flux, tmp_pa
     assert without.pipeline.tokenizer is None
     without.prepare(TEXTS)
     read, encoded = without.encode(TEXTS), policy.encode(TEXTS)
-    assert read.sizes == encoded.sizes
+    assert read.size == encoded.size
     assert all(torch.equal(read.tensors[name], tensor) for name, tensor in encoded.tensors.items())
     with pytest.raises(ValueError, match=r"prompt 9 \('a cat'\) is not among those encoded in"):
         without.encode([Prompt("9", "a cat")])
@@ -71,7 +71,7 @@ def test_edits_come_back_as_they_were_encoded(qwen, edits, tmp_path):
     assert encoders(without) == [None]
     for ours, theirs in zip(prompts, edits, strict=True):
         read, encoded = without.encode([ours]), policy.encode([theirs])
-        assert read.sizes == encoded.sizes
+        assert read.size == encoded.size
         x = policy.init_latents(encoded, [torch.Generator().manual_seed(0)])
         with torch.no_grad():
             assert torch.equal(without.velocity(x, 0.5, read), policy.velocity(x, 0.5, encoded))

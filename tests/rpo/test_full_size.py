@@ -46,19 +46,18 @@ def qwen():
     return meta_policy(QWEN)
 
 
-def told(policy, width, height, source=None, text=None):
+def told(policy, width, height, text=None):
     embeds = {
         "prompt_embeds": torch.empty(1, text or 512, policy.transformer.config.joint_attention_dim, device="meta")
     }
     if isinstance(policy, FluxPolicy):
         return Cond({**embeds, "pooled_prompt_embeds": torch.empty(1, 768, device="meta")}, height, width)
-    wide, high = source or (width, height)
     tensors = {
         **embeds,
         "prompt_mask": torch.ones(1, text or 512),
-        "source": torch.empty(1, wide // 16 * (high // 16), 64, device="meta"),
+        "source": torch.empty(1, width // 16 * (height // 16), 64, device="meta"),
     }
-    return Cond(tensors, height, width, high, wide)
+    return Cond(tensors, height, width)
 
 
 @torch.no_grad()
@@ -91,7 +90,7 @@ def test_latents_and_places_at_full_width(width, height):
     """Two blocks of each kind at full width; blocks are alike."""
     for policy in (meta_policy(FLUX, num_layers=2, num_single_layers=2), meta_policy(QWEN, num_layers=2)):
         assert velocity(policy, told(policy, width, height)).shape == (1, width // 16 * (height // 16), 64)
-    assert velocity(policy, told(policy, width, height, source=(256, 768), text=301)).shape[1] == width * height // 256
+    assert velocity(policy, told(policy, width, height, text=301)).shape[1] == width * height // 256
 
 
 @pytest.mark.parametrize(("size", "pictures", "published"), [(512, 1024, 21.5), (720, 2025, 37.3), (1024, 4096, 74.4)])

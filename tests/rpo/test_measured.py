@@ -10,7 +10,7 @@ from PIL import Image
 from toy_policy import PROMPTS, ToyPolicy, perturbed
 
 from workbench.rpo.measured import Measured, changes, draw, gain, measure
-from workbench.rpo.policy import Prompt
+from workbench.rpo.policy import Cond, Prompt
 
 
 def red(prompt: Prompt, image: Image.Image) -> Mapping[str, bool | None]:
@@ -52,6 +52,20 @@ def test_the_adapter_is_what_is_measured_and_nothing_is_left_to_differentiate() 
         ((base, *_),) = draw(policy, PROMPTS, (0,), 8, 3.0)
     assert adapted.tobytes() != base.tobytes()
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(("truncate", "second"), [(True, 0.954), (False, 21 / 22)])
+def test_times_are_told_as_the_sampler_of_training_tells_them(truncate: bool, second: float) -> None:
+    told: list[float] = []
+
+    class Listening(ToyPolicy):
+        def velocity(self, x_t: torch.Tensor, sigma: float, cond: Cond) -> torch.Tensor:
+            told.append(sigma)
+            return super().velocity(x_t, sigma, cond)
+
+    draw(Listening(), PROMPTS, (0,), 8, 3.0, truncate=truncate)
+    assert len(told) == 8
+    assert told[1] == pytest.approx(second, abs=1e-9)
 
 
 def test_diversity_is_the_distance_between_seeds() -> None:

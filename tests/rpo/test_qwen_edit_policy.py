@@ -223,7 +223,7 @@ def test_sources_of_several_sizes_make_no_batch(folder):
     policy = load(folder)
     with pytest.raises(ValueError, match=r"several sizes \(e1: 64x64, e3: 128x32\): set batch to 1"):
         policy.encode([RED, WIDE])
-    assert policy.encode([WIDE, WIDE]).sizes == (32, 128, 32, 128)
+    assert policy.encode([WIDE, WIDE]).size == (32, 128)
 
 
 def test_edits_without_a_readable_source_are_refused(folder, tmp_path):

@@ -42,13 +42,13 @@ async def test_a_failed_order_fails_the_pair_and_is_counted_and_no_candidate_los
     assert judged.status == "failed"
     assert judged.n_failed == sum(verdict.ranks is None for verdict in said.values())
     assert all(math.isnan(value) for value in judged.values)
-    assert "no answer" in judged.reasons
+    assert "no answer" in [verdict.detail for verdict in judged.verdicts]
 
 
-async def test_usage_and_reasons_are_those_of_all_calls() -> None:
+async def test_usage_and_verdicts_are_those_of_all_calls() -> None:
     judged = await judge_group(by_order({AB: win(0, reason="first"), BA: FAILED}), group())
     assert judged.usage == Usage(input_tokens=2, output_tokens=1, cost_usd=0.75, calls=2)
-    assert judged.reasons == ("first", "no answer")
+    assert [verdict.reason or verdict.detail for verdict in judged.verdicts] == ["first", "no answer"]
     assert [verdict.outcome for verdict in judged.verdicts] == ["a", "error"]
 
 

@@ -11,7 +11,6 @@ from workbench.background import LoopThread
 from workbench.judges.dropout import RubricDropout
 from workbench.judges.vlm_judge import RankingJudge, ScoringJudge
 from workbench.rpo.config import RewardConfig
-from workbench.rpo.judge_queue import JudgeQueue
 from workbench.rpo.reward import RewardPanel, comparison_of, judge_group
 from workbench.rpo.rewards_from import ShuffledJudge, build_judges
 from workbench.shapes.oracle import OracleJudge
@@ -64,7 +63,7 @@ async def test_answers_go_to_the_cache_that_was_named_and_to_no_other(tmp_path: 
     await none.close()
 
 
-def test_the_worlds_judge_gives_rewards_through_the_queue_and_a_second_run_pays_nothing(tmp_path: Path) -> None:
+def test_the_worlds_judge_gives_rewards_beside_training_and_a_second_run_pays_nothing(tmp_path: Path) -> None:
     def picture(color: str) -> Any:
         return render(Scene((PlacedShape(color, "circle", 0.5, 0.5, 0.1),), (225, 222, 215)), 64)
 
@@ -73,11 +72,11 @@ def test_the_worlds_judge_gives_rewards_through_the_queue_and_a_second_run_pays_
     try:
         calls = []
         for _ in range(2):
-            queue = JudgeQueue(panel({"rubric": RUBRIC, "world": WORLD}, cache=tmp_path / "judge.sqlite"), loop)
-            judged = queue.submit(groups).result(60)
+            asked = panel({"rubric": RUBRIC, "world": WORLD}, cache=tmp_path / "judge.sqlite")
+            judged = asked.submit(groups, loop).result(60)
             assert all(each.values == (1.0, 0.0) for each in judged)
             calls.append(sum(each.usage.calls for each in judged))
-            queue.close()
+            loop.submit(asked.close()).result(60)
         assert calls[0] > 0
         assert calls[1] == 0
     finally:

@@ -58,13 +58,13 @@ def test_sharing_changes_no_bit(window: int) -> None:
     x_t = policy.init_latents(each, [noise.initial(True)[0] for _ in range(sampling.group)])
     rows = range(sampling.group)
     with torch.no_grad():
-        for i, noisy in enumerate(plan.noisy):
+        for i in range(len(plan.transitions)):
             if i <= plan.branch:  # every candidate for itself, in a batch of one as the shared evaluation is
                 v = torch.cat([policy.velocity(x_t[[b]], plan.sigmas[i], each.select([b])) for b in rows])
             else:
                 v = policy.velocity(x_t, plan.sigmas[i], each)
             mean = plan.transitions[i].x * x_t + plan.transitions[i].v * v
-            x_t = mean + plan.transitions[i].std * noise.fresh(i, x_t) if noisy else mean
+            x_t = mean + plan.transitions[i].std * noise.fresh(i, x_t) if i in plan.trained else mean
     assert shared.x_0.equal(x_t)
 
 

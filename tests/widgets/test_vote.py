@@ -63,7 +63,7 @@ def test_one_vote_decides_a_pair_in_both_orders(loop: LoopThread) -> None:
     prefer(panel, BLUE)
     result: Judged = judged.result(WAIT_S)
     assert (result.values, result.status) == ((0.0, 1.0), "decided")
-    assert result.reasons == ("ada voted", "ada voted")
+    assert [verdict.reason for verdict in result.verdicts] == ["ada voted", "ada voted"]
     assert panel.waiting == 0
 
 

@@ -11,17 +11,16 @@ from typing import Any
 from PIL import Image
 
 from workbench.atomic import replacing
+from workbench.background import LoopThread
 from workbench.evaluation.statistics import proportion
 from workbench.pairs.comparison import Comparison
 from workbench.rpo.alarms import LEAST_PROMPTS, Alarms
 from workbench.rpo.config import RpoConfig
-from workbench.rpo.draws import Noise, fixed_prompts, generator
-from workbench.rpo.judge_queue import JudgeQueue
-from workbench.rpo.plan import make_plan
+from workbench.rpo.draws import Noise, fixed_prompts
 from workbench.rpo.policy import Policy, Prompt
 from workbench.rpo.processes import Processes
 from workbench.rpo.reward import Judged, RewardPanel, png
-from workbench.rpo.rollout import Evaluation, batches, sample
+from workbench.rpo.rollout import batches, draw_plainly
 from workbench.runs.storage import storage
 
 _CELL = 256
@@ -42,7 +41,8 @@ class _Seen:
 class AgainstBase:
     """Fixed prompts with fixed noise, sampled without fresh noise; every process has its share of them.
 
-    - `queues`: judges by the metric that says how often the policy won against the base.
+    - `panels`: judges by the metric that says how often the policy won against the base; asked in both orders, as the
+      policy is always the first candidate. - `loop`: where they are asked.
     """
 
     def __init__(
@@ -50,17 +50,20 @@ class AgainstBase:
         config: RpoConfig,
         policy: Policy,
         prompts: Sequence[Prompt],
-        queues: Mapping[str, JudgeQueue],
+        panels: Mapping[str, RewardPanel],
+        loop: LoopThread,
         processes: Processes,
         run: Path,
     ) -> None:
-        self._config, self._policy, self._queues, self._processes, self._run = config, policy, queues, processes, run
+        self._config, self._policy, self._processes, self._run = config, policy, processes, run
+        self._panels, self._loop = {name: _both_ways(each) for name, each in panels.items()}, loop
         self._prompts = fixed_prompts(config, prompts)
         self._base: dict[int, bytes] = {}
         self._alarms: Alarms | None = None
 
     @property
     def is_on(self) -> bool:
+        """Whether there are prompts to look at."""
         return bool(self._prompts)
 
     def is_due(self, update: int) -> bool:
@@ -89,7 +92,7 @@ class AgainstBase:
         if not self._processes.is_main:
             return {}
         self._write_grid(update, everyone)
-        rates = {name: _win_rate([each.won[name] for each in everyone]) for name in self._queues}
+        rates = {name: _win_rate([each.won[name] for each in everyone]) for name in self._panels}
         alarms = self._alarms.check(update, _in_order(everyone), range(len(everyone))) if self._alarms else []
         return {**rates, "alarms": alarms}
 
@@ -105,7 +108,7 @@ class AgainstBase:
             )
             for number, picture in pictures.items()
         ]
-        asked = {name: queue.submit(comparisons) for name, queue in self._queues.items()}
+        asked = {name: panel.submit(comparisons, self._loop) for name, panel in self._panels.items()}
         judged = {name: wait(future) for name, future in asked.items()}
         return [
             _Seen(number, picture, {name: _won(each[place]) for name, each in judged.items()})
@@ -113,15 +116,13 @@ class AgainstBase:
         ]
 
     def _pictures(self, update: int) -> dict[int, bytes]:
-        sampling = self._config.sampling
-        plan = make_plan(sampling.model_copy(update={"kind": "ode"}), generator(self._config.seed, "fixed"))
-        evaluation = Evaluation(self._policy, plan, sampling.truncate, update)
         mine = range(self._processes.index, len(self._prompts), self._processes.count)
         drawn: dict[int, bytes] = {}
         for numbers in batches(self._policy, self._prompts, mine, self._config.batch):
             cond = self._policy.encode([self._prompts[number] for number in numbers])
-            rollout = sample(evaluation, cond, Noise(self._config.seed, -1, numbers, candidates=1))
-            drawn |= zip(numbers, map(png, rollout.pictures()), strict=True)
+            generators = Noise(self._config.seed, -1, numbers, candidates=1).initial(shared=True)
+            pictures = draw_plainly(self._policy, cond, generators, self._config.sampling, update)
+            drawn |= zip(numbers, map(png, pictures), strict=True)
         return drawn
 
     def _write_grid(self, update: int, seen: Sequence[_Seen]) -> None:
@@ -130,8 +131,7 @@ class AgainstBase:
             _grid(_in_order(seen)).save(temporary, "WEBP", quality=90)
 
 
-def judged_both_ways(panel: RewardPanel) -> RewardPanel:
-    """The panel with every judge asked in both orders: the policy is always the first candidate."""
+def _both_ways(panel: RewardPanel) -> RewardPanel:
     return replace(panel, judges=tuple(replace(each, both_orders=True) for each in panel.judges))
 
 

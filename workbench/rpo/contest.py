@@ -14,15 +14,25 @@ OVERALL = "overall"
 
 
 def contest(
-    policy: Policy, prompts: Sequence[Prompt], seeds: Sequence[int], *, steps: int, shift: float, batch: int
+    policy: Policy,
+    prompts: Sequence[Prompt],
+    seeds: Sequence[int],
+    *,
+    steps: int,
+    shift: float,
+    truncate: bool = False,
+    batch: int,
 ) -> list[Comparison]:
-    """A pair of every prompt and seed: candidate a is the base's, b the trained one's, from one noise, by the ODE."""
+    """A pair of every prompt and seed: candidate a is the base's, b the trained one's, from one noise, by the ODE.
+
+    - `steps`, `shift`, `truncate`: as in `SamplingConfig`.
+    """
     pairs = []
     for start in range(0, len(prompts), batch):
         some = prompts[start : start + batch]
         with policy.reference():
-            base = draw(policy, some, seeds, steps, shift)
-        trained = draw(policy, some, seeds, steps, shift)
+            base = draw(policy, some, seeds, steps, shift, truncate=truncate)
+        trained = draw(policy, some, seeds, steps, shift, truncate=truncate)
         for i, prompt in enumerate(some):
             for seed, before, after in zip(seeds, base, trained, strict=True):
                 images = (png(before[i]), png(after[i]))

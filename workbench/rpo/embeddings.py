@@ -92,7 +92,7 @@ class EmbeddingFolder:
             "prompt_mask": torch.ones(1, len(embeds)),
             "source": pack(latents[None]),
         }
-        return Cond(tensors, height, width, height, width)
+        return Cond(tensors, height, width)
 
     def _tensor(self, what: str, name: str | None, dimensions: int) -> Tensor:
         path = self.folder / what / (name or "")
@@ -167,7 +167,7 @@ def _write_one(policy: LoraPolicy, prompt: Prompt, folder: Path, name: str) -> d
         # FLUX has no places for text; ARR keeps the one row that it repeats for every token.
         files |= {"pooled_prompt_embeds": tensors["pooled_prompt_embeds"][0], "text_ids": torch.zeros(3)}
     else:
-        latents = unpack(tensors["source"], cond.source_height // policy.scale, cond.source_width // policy.scale)
+        latents = unpack(tensors["source"], cond.height // policy.scale, cond.width // policy.scale)
         entry |= {"prompt_attention_mask": name, "image_latents": name, "source_image": os.path.abspath(prompt.source)}
         entry |= {"original_length": len(embeds), "calculated_height": cond.height, "calculated_width": cond.width}
         files |= {

@@ -61,7 +61,7 @@ class Needs:
     @property
     def peak_gb(self) -> float:
         """10^9 bytes on each device at the worst moment."""
-        moments = sum(self.memory[part] for part in _MOMENTARY)
+        moments = self.memory["activations"] + self.memory["a block's own work"]
         return sum(self.memory.values()) - moments + max(moments, self.decoding)
 
     @property
@@ -142,9 +142,8 @@ def advice(config: RpoConfig) -> str:
     For the message of another error, so it raises none.
     """
     try:
-        model = model_size(config.policy.path)
-        peak = _peak(config, model)
-        others = [(text, _peak(changed, model)) for text, changed in _smaller(config)]
+        peak = estimate(config).peak_gb
+        others = [(text, estimate(changed).peak_gb) for text, changed in _smaller(config)]
     except Exception:
         return "set policy.checkpointing to 1.0, batch to 1, or policy.size to less"
     helpful = [f"{text} (about {gigabytes:.1f} GB)" for text, gigabytes in others if gigabytes < 0.98 * peak]
@@ -165,9 +164,6 @@ def _count(number: int) -> str:
     return str(number)
 
 
-_MOMENTARY = ("activations", "a block's own work")
-
-
 def _smaller(config: RpoConfig) -> list[tuple[str, RpoConfig]]:
     def policy(**fields: Any) -> RpoConfig:
         return config.model_copy(update={"policy": config.policy.model_copy(update=fields)})
@@ -182,12 +178,6 @@ def _smaller(config: RpoConfig) -> list[tuple[str, RpoConfig]]:
     if config.policy.size > 512:
         less.append(("set policy.size to 512", policy(size=512)))
     return less
-
-
-def _peak(config: RpoConfig, model: ModelSize) -> float:
-    memory = _memory(config, model)
-    moments = sum(memory[part] for part in _MOMENTARY)
-    return sum(memory.values()) - moments + max(moments, model.decoding(config.policy.size) / GB)
 
 
 def _memory(config: RpoConfig, model: ModelSize) -> dict[str, float]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import special
@@ -18,9 +17,8 @@ from scipy import special
 from workbench.evaluation.statistics import Estimate, proportion
 from workbench.rpo.config import SamplingConfig
 from workbench.rpo.draws import generator
-from workbench.rpo.plan import make_plan
 from workbench.rpo.policy import Policy, Prompt
-from workbench.rpo.rollout import Evaluation
+from workbench.rpo.rollout import draw_plainly
 
 Floats = NDArray[np.float64]
 
@@ -133,10 +131,13 @@ def measure(
     *,
     steps: int = 8,
     shift: float = 3.0,
+    truncate: bool = False,
     batch: int = 64,
     keep: int = 0,
 ) -> Measured:
     """Draw every prompt from every seed by the ODE and inspect the pictures; the first `keep` prompts' are kept.
+
+    - `steps`, `shift`, `truncate`: as in `SamplingConfig`.
 
     A picture depends on the policy, its prompt's id and its seed. Prompts of one batch must have sources of one size.
     Raises `ValueError` for prompts with the same id, as they would be counted twice.
@@ -147,7 +148,9 @@ def measure(
     diversity, kept = [], []
     for start in range(0, len(prompts), batch):
         some = prompts[start : start + batch]
-        drawn = list(zip(*draw(policy, some, seeds, steps, shift), strict=True))  # one tuple of seeds per prompt
+        drawn = list(
+            zip(*draw(policy, some, seeds, steps, shift, truncate=truncate), strict=True)
+        )  # one tuple of seeds per prompt
         answers += [[inspect(prompt, each) for each in own] for prompt, own in zip(some, drawn, strict=True)]
         diversity += [_apart(own) for own in drawn]
         kept += drawn[: max(keep - start, 0)]
@@ -158,20 +161,15 @@ def measure(
     return Measured(tuple(prompts), tuple(seeds), criteria, np.array(diversity), tuple(kept))
 
 
-@torch.no_grad()
 def draw(
-    policy: Policy, prompts: Sequence[Prompt], seeds: Sequence[int], steps: int, shift: float
+    policy: Policy, prompts: Sequence[Prompt], seeds: Sequence[int], steps: int, shift: float, *, truncate: bool = False
 ) -> list[list[Image.Image]]:
-    """For every seed one picture per prompt, by the ODE."""
-    plan = make_plan(SamplingConfig(kind="ode", steps=steps, shift=shift, window="all"), torch.Generator())
-    evaluation = Evaluation(policy, plan, truncate=False, update=MEASURED)
-    cond = policy.encode(prompts)
-    pictures = []
+    """For every seed one picture per prompt, by the ODE; settings as in `SamplingConfig`."""
+    sampling = SamplingConfig(steps=steps, shift=shift, truncate=truncate, window="all")
+    cond, pictures = policy.encode(prompts), []
     for seed in seeds:
-        x_t = policy.init_latents(cond, [generator(seed, "measured", prompt.id) for prompt in prompts])
-        for i in range(steps):
-            x_t = evaluation.mean(i, x_t, cond)
-        pictures.append(policy.decode(x_t, cond))
+        generators = [generator(seed, "measured", prompt.id) for prompt in prompts]
+        pictures.append(draw_plainly(policy, cond, generators, sampling, MEASURED))
     return pictures
 
 

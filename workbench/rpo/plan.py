@@ -20,7 +20,6 @@ class Plan:
     - `sigmas`: steps + 1 times, from 1 to 0.
     - `transitions`: one per step; an ODE step where it is not noisy. The last is, so what is decoded is the x_0 that
       the last evaluation points at, without noise (as in DanceGRPO and ARR).
-    - `noisy`: one per step.
     - `trained`: the noisy steps, in order.
     - `weights`: of a trained step's loss, by step.
     - `shared`: candidates of a group start from one noise, so they are the same up to the first noisy step.
@@ -28,7 +27,6 @@ class Plan:
 
     sigmas: tuple[float, ...]
     transitions: tuple[Transition, ...]
-    noisy: tuple[bool, ...]
     trained: tuple[int, ...]
     weights: Mapping[int, float]
     shared: bool
@@ -60,7 +58,6 @@ def make_plan(sampling: SamplingConfig, generator: torch.Generator) -> Plan:
         transitions=tuple(
             each if i in trained else transition("ode", 0.0, sigmas, i) for i, each in enumerate(noisy_transitions)
         ),
-        noisy=tuple(i in trained for i in range(sampling.steps)),
         trained=trained,
         weights={i: weights[i] for i in trained},
         shared=sampling.same_noise,

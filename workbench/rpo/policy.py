@@ -30,23 +30,20 @@ class Cond:
     """What a policy was told, as tensors it made itself; all of one picture size.
 
     - `tensors`: every one with the batch first, `(B, ...)`.
-    - `height`, `width`: pixels of the pictures.
-    - `source_height`, `source_width`: pixels of the sources of edits, 0 for none.
+    - `height`, `width`: pixels of the pictures, and of the sources of edits.
     """
 
     tensors: Mapping[str, Tensor] = field(repr=False)
     height: int
     width: int
-    source_height: int = 0
-    source_width: int = 0
 
     def __len__(self) -> int:
         return len(next(iter(self.tensors.values())))
 
     @property
-    def sizes(self) -> tuple[int, int, int, int]:
+    def size(self) -> tuple[int, int]:
         """What must be equal for two to be put together."""
-        return self.height, self.width, self.source_height, self.source_width
+        return self.height, self.width
 
     def select(self, indices: Sequence[int]) -> "Cond":
         """Some of the batch, in that order, with repetitions."""
@@ -78,7 +75,7 @@ class Policy(Protocol):
         """v `(B, S, C)` in float32 of latents `(B, S, C)`, as the conditioning time `sigma` in (0, 1] has it."""
 
     def decode(self, x_0: Tensor, cond: Cond) -> list[Image.Image]:
-        """Pictures of clean latents `(B, S, C)`, one at a time, never in tiles."""
+        """Pictures of clean latents `(B, S, C)`, never in tiles: their seams would be judged."""
 
     def trainable(self) -> Mapping[str, torch.nn.Parameter]:
         """The adapter's parameters, float32, by name."""

@@ -3,16 +3,19 @@
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean, pstdev
-from typing import Literal, Protocol
+from typing import Literal
 
 from PIL import Image
 
+from workbench.background import LoopThread
 from workbench.judges.verdict import Judge, Usage, Verdict
 from workbench.judges.vlm_judge import total_usage
 from workbench.pairs.comparison import Comparison, ImageSource, Task
+from workbench.vlm.client import VlmClient
 from workbench.vlm.tasks import gather_or_stop
 
 Status = Literal["decided", "tied", "failed"]
@@ -27,16 +30,22 @@ class Judged:
 
     - `values`: one per candidate, higher is better: win rates in [0, 1] or scores; NaN throughout where it failed.
     - `status`: `tied` when all values are equal, `failed` when too little was said: neither teaches anything.
-    - `n_failed`: verdicts that failed, also those a decided group could do without.
-    - `reasons`: what the judges wrote, and for failed verdicts what went wrong.
+    - `verdicts`: all that was said.
     """
 
     values: tuple[float, ...]
     status: Status
-    n_failed: int = 0
-    reasons: tuple[str, ...] = ()
-    usage: Usage = field(default_factory=Usage)
     verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def n_failed(self) -> int:
+        """Verdicts that failed, also those a decided group could do without."""
+        return sum(verdict.ranks is None for verdict in self.verdicts)
+
+    @property
+    def usage(self) -> Usage:
+        """What all verdicts took."""
+        return total_usage([verdict.usage for verdict in self.verdicts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +55,6 @@ class WeightedJudge:
     judge: Judge
     weight: float = 1.0
     both_orders: bool = True
-
-
-class Closing(Protocol):
-    """Something with connections, such as a `VlmClient`."""
-
-    async def close(self) -> None:
-        """End them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class RewardPanel:
     """
 
     judges: tuple[WeightedJudge, ...]
-    clients: tuple[Closing, ...] = ()
+    clients: tuple[VlmClient, ...] = ()
 
     async def judge(self, comparison: Comparison) -> Judged:
         """Ask all judges at once about one group. Raises `StopRun` when going on is pointless."""
@@ -75,13 +77,25 @@ class RewardPanel:
         )
         if len(parts) == 1:
             return parts[0]
-        said = _said([verdict for part in parts for verdict in part.verdicts])
+        verdicts = [verdict for part in parts for verdict in part.verdicts]
         if any(part.status == "failed" for part in parts):
-            return _judged(None, comparison, said)
+            return _judged(None, comparison, verdicts)
         standard = [_standardised(part.values) for part in parts]
         weights = [each.weight for each in self.judges]
         sums = (sum(w * v for w, v in zip(weights, column, strict=True)) for column in zip(*standard, strict=True))
-        return _judged(tuple(sums), comparison, said)
+        return _judged(tuple(sums), comparison, verdicts)
+
+    def submit(self, comparisons: Sequence[Comparison], loop: LoopThread) -> Future[list[Judged]]:
+        """Start judging groups on `loop`, to which the clients belong from then on; the result has their order.
+
+        >>> judged = panel.submit(comparisons, loop)  # doctest: +SKIP
+        >>> judged.result()  # one Judged per comparison; sample meanwhile  # doctest: +SKIP
+
+        `result()` raises `StopRun` (dead endpoint, budget spent, disk full) and what else a judge raises, as itself, as
+        soon as it happens: the rest of the batch is given up. Another batch may be submitted then. How many calls are
+        on their way at a time is for the clients to bound (`workbench.vlm.settings.Limits`).
+        """
+        return loop.submit(gather_or_stop(map(self.judge, tuple(comparisons))))
 
     async def close(self) -> None:
         """Close the clients; call it on the loop they were used on."""
@@ -105,7 +119,7 @@ async def judge_group(judge: Judge, comparison: Comparison, *, both_orders: bool
     candidates = range(len(comparison.images))
     if getattr(judge, "pointwise", False):
         verdict = await judge.compare(comparison, candidates)
-        return _judged(_scores(verdict, judge, comparison), comparison, _said([verdict]))
+        return _judged(_scores(verdict, judge, comparison), comparison, [verdict])
     pairs = list(combinations(candidates, 2))
     orders = ((0, 1), (1, 0)) if both_orders else ((0, 1),)
     shown = [_of_two(comparison, pair) for pair in pairs]
@@ -117,7 +131,7 @@ async def judge_group(judge: Judge, comparison: Comparison, *, both_orders: bool
             wins[i].append(won)
             wins[j].append(1 - won)
     values = tuple(fmean(each) for each in wins) if all(wins) else None
-    return _judged(values, comparison, _said(verdicts))
+    return _judged(values, comparison, verdicts)
 
 
 def comparison_of(
@@ -166,19 +180,7 @@ def _standardised(values: Sequence[float]) -> list[float]:
     return [(value - mean) / std if std > SAME else 0.0 for value in values]
 
 
-def _said(verdicts: Sequence[Verdict]) -> Judged:
-    """All but values and status."""
-    return Judged(
-        values=(),
-        status="failed",
-        n_failed=sum(verdict.ranks is None for verdict in verdicts),
-        reasons=tuple(verdict.detail if verdict.ranks is None else verdict.reason for verdict in verdicts),
-        usage=total_usage([verdict.usage for verdict in verdicts]),
-        verdicts=tuple(verdicts),
-    )
-
-
-def _judged(values: tuple[float, ...] | None, comparison: Comparison, said: Judged) -> Judged:
+def _judged(values: tuple[float, ...] | None, comparison: Comparison, verdicts: Sequence[Verdict]) -> Judged:
     if values is None:
-        return replace(said, values=(math.nan,) * len(comparison.images), status="failed")
-    return replace(said, values=values, status="decided" if max(values) - min(values) > SAME else "tied")
+        return Judged((math.nan,) * len(comparison.images), "failed", tuple(verdicts))
+    return Judged(values, "decided" if max(values) - min(values) > SAME else "tied", tuple(verdicts))

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from workbench.pairs.comparison import Task
 from workbench.rpo import sampler
+from workbench.rpo.config import SamplingConfig
 from workbench.rpo.draws import Noise
 from workbench.rpo.finite import finite
-from workbench.rpo.plan import Plan
+from workbench.rpo.plan import Plan, make_plan
 from workbench.rpo.policy import Cond, Policy, Prompt
 
 
@@ -109,15 +110,31 @@ def sample(evaluation: Evaluation, cond: Cond, noise: Noise, step: Step | None =
     x_t = evaluation.policy.init_latents(cond if plan.shared else each, noise.initial(plan.shared))
     finite(x_t, "initial latents", update=evaluation.update)
     states = {}
-    for i, noisy in enumerate(plan.noisy):
+    for i in range(len(plan.transitions)):
         told = cond if plan.evaluated_once(i) else each
-        if noisy:
+        if i in plan.trained:
             x_next, log_prob = step(i, x_t, told, noise.fresh(i, x_t))
             states[i] = State(x_t, x_next, log_prob)
         else:
             x_next = evaluation.mean(i, x_t, told)
         x_t = x_next
     return Rollout(evaluation, cond, x_t, states)
+
+
+@torch.no_grad()
+def draw_plainly(
+    policy: Policy, cond: Cond, generators: Sequence[torch.Generator], sampling: SamplingConfig, update: int
+) -> list[Image.Image]:
+    """A picture of every prompt of `cond` by the ODE: no noise but the initial, from one generator each.
+
+    - `update`: for messages. Raises `NotFiniteError` at the first NaN or infinity.
+    """
+    plan = make_plan(sampling.model_copy(update={"kind": "ode"}), torch.Generator())
+    evaluation = Evaluation(policy, plan, sampling.truncate, update)
+    x_t = finite(policy.init_latents(cond, generators), "initial latents", update=update)
+    for i in range(sampling.steps):
+        x_t = evaluation.mean(i, x_t, cond)
+    return policy.decode(x_t, cond)
 
 
 def for_candidates(cond: Cond, group: int) -> Cond:
@@ -130,7 +147,7 @@ def batches(policy: Policy, prompts: Sequence[Prompt], numbers: Sequence[int], s
     alike: dict[tuple[int, ...], list[int]] = {}
     for number in numbers:
         prompt = prompts[number]
-        alike.setdefault(policy.encode([prompt]).sizes if prompt.source else (), []).append(number)
+        alike.setdefault(policy.encode([prompt]).size if prompt.source else (), []).append(number)
     return [same[at : at + size] for same in alike.values() for at in range(0, len(same), size)]
 
 

@@ -77,11 +77,6 @@ def mean(x_t: Tensor, v: Tensor, transition: Transition) -> Tensor:
     return transition.x * x_t + transition.v * v.to(x_t.dtype)
 
 
-def denoised(x_t: Tensor, v: Tensor, sigma: float) -> Tensor:
-    """The clean latents that `x_t` and its velocity point at: x_0 = x_t - sigma v."""
-    return x_t - sigma * v.to(x_t.dtype)
-
-
 def log_prob(x_next: Tensor, mean: Tensor, std: float) -> Tensor:
     """log N(x_next; mean, std^2 I) of each sample, `(B,)`, in nats: summed over all D elements, constants included.
 

@@ -30,6 +30,11 @@ def learn(rollout: Rollout, advantages: Sequence[float], objective: ObjectiveCon
     return replay(rollout, advantages, objective)
 
 
+def sample_for(objective: ObjectiveConfig, evaluation: Evaluation, cond: Cond, noise: Noise) -> Rollout:
+    """Sample as the objective's strategy wants it for `learn`."""
+    return (sample_with_gradients if objective.strategy == "fused" else sample)(evaluation, cond, noise)
+
+
 def replay(rollout: Rollout, advantages: Sequence[float], objective: ObjectiveConfig) -> StepSums:
     """Evaluate every trained step again with gradients, one backward pass each; the reference only for beta > 0."""
     group, evaluation = rollout.group, rollout.evaluation

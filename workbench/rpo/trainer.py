@@ -1,7 +1,7 @@
-"""Rubric Policy Optimization: sample groups, have them judged meanwhile, step on what the verdicts say; whole or not.
+"""Rubric Policy Optimization: sample groups, have them judged meanwhile, step on what the verdicts say.
 
-Every update draws its random numbers from its own number, so a run goes on after a stop as if there had been none, and
-comes out the same on any number of processes up to the order of additions.
+An update happens wholly or not at all. Each draws its random numbers from its own number, so a run goes on after a stop
+as if there had been none, and comes out the same on any number of processes up to the order of additions.
 """
 
 import threading
@@ -17,19 +17,18 @@ from accelerate import Accelerator
 from workbench.background import LoopThread
 from workbench.rpo import checkpoint
 from workbench.rpo.advantages import advantages
-from workbench.rpo.against_base import AgainstBase, judged_both_ways
+from workbench.rpo.against_base import AgainstBase
 from workbench.rpo.config import RpoConfig
 from workbench.rpo.draws import Noise, generator, own_groups, prompts_of_update
-from workbench.rpo.judge_queue import JudgeQueue
 from workbench.rpo.learner import Learner
 from workbench.rpo.metrics import Journal, Stopwatch, Tally, TooManyFailures, check_failures
 from workbench.rpo.plan import Plan, make_plan
 from workbench.rpo.policy import Policy, Prompt
 from workbench.rpo.processes import Processes, Stopped, launched
 from workbench.rpo.reward import Judged, RewardPanel, comparison_of
-from workbench.rpo.rollout import Evaluation, Rollout, batches, sample
+from workbench.rpo.rollout import Evaluation, Rollout, batches
 from workbench.rpo.status import State
-from workbench.rpo.strategies import learn, sample_with_gradients
+from workbench.rpo.strategies import learn, sample_for
 from workbench.runs.folder import RunFolder
 from workbench.vlm.errors import StopRun
 
@@ -77,28 +76,26 @@ class Trainer:
             self.processes.share(self.learner.parameters)
         self._journal = Journal(self.path, self.update, config.updates) if self.processes.is_main else None
         self._stop, self._loop = threading.Event(), LoopThread("judging")
-        self._queue = JudgeQueue(panel, self._loop)
+        self._panel = panel
         self._panels = {"win_rate_base": panel, **({"gold_win_rate_base": gold} if gold else {})}
-        watched = {name: JudgeQueue(judged_both_ways(each), self._loop) for name, each in self._panels.items()}
-        self._base = AgainstBase(config, policy, prompts, watched, self.processes, self.path)
+        self._base = AgainstBase(config, policy, prompts, self._panels, self._loop, self.processes, self.path)
 
-    def train(self, until: int | None = None) -> State:
-        """Train up to an update, or to the end; says how that ended, with the last whole update saved in any case.
+    def train(self) -> State:
+        """Train to the end, or until asked to stop; says how that ended, with the last whole update saved in any case.
 
         - `finished`, `stopped`: as asked. - `paused`: a judge failed too often, or for good.
 
         Raises `StopRun` where the judges never answered, `NotFiniteError`, `MemoryError` with a way out, and what else
         makes training fail.
         """
-        goal = min(until or self.config.updates, self.config.updates)
-        ended: State = "finished" if goal == self.config.updates else "stopped"
+        ended: State = "finished"
         problem = ""
         self._say("running")
         try:
-            if self._base.is_on and self.update < goal:
+            if self._base.is_on and self.update < self.config.updates:
                 self._base.start()
-            while self.update < goal:
-                self._one_update()
+            while self.update < self.config.updates:
+                self.one_update()
         except Stopped:
             ended = "stopped"
         except (StopRun, TooManyFailures) as error:
@@ -141,7 +138,11 @@ class Trainer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _one_update(self) -> None:
+    def one_update(self) -> None:
+        """One more update, with a look at the fixed prompts and a checkpoint where they are due.
+
+        Raises what makes training stop, pause or fail; until the update is whole, that leaves everything as it was.
+        """
         update, whole = self.update + 1, self.learner.state()
         self._watch, asked = Stopwatch(), Asked()
         try:
@@ -196,15 +197,14 @@ class Trainer:
             with self._watch.part("sample"):
                 cond = self.policy.encode([prompts[j] for j in numbers])
                 noise = Noise(config.seed, update, numbers, config.sampling.group)
-                strategy = sample_with_gradients if config.objective.strategy == "fused" else sample
-                rollout = strategy(evaluation, cond, noise)
+                rollout = sample_for(config.objective, evaluation, cond, noise)
                 pictures = rollout.pictures()
                 shown = [pictures[at : at + rollout.group] for at in range(0, len(pictures), rollout.group)]
             comparisons = [
                 comparison_of(update, j, self.policy.task, prompts[j].text, candidates, prompts[j].source)
                 for j, candidates in zip(numbers, shown, strict=True)
             ]
-            asked.append((rollout, self._queue.submit(comparisons)))
+            asked.append((rollout, self._panel.submit(comparisons, self._loop)))
 
     def _learn(self, asked: Asked) -> Tally:
         """Gradients of all batches in the order sampled, whichever verdict comes first."""

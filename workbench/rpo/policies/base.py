@@ -35,7 +35,7 @@ def weights_dtype(config: PolicyConfig, device: torch.device, dtype: torch.dtype
 
 
 class LoraPolicy(ABC):
-    """A transformer with an adapter, between an encoder of prompts and a VAE with f = `scale` and packing 2 x 2."""
+    """A `Policy`: a transformer with an adapter, an encoder of prompts, a VAE with f = `scale`; packing is 2 x 2."""
 
     task: ClassVar[Task]
     encoders: ClassVar[tuple[str, ...]]
@@ -66,7 +66,6 @@ class LoraPolicy(ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where its tensors are."""
         return torch.device(self.transformer.device)
 
     @property
@@ -80,8 +79,7 @@ class LoraPolicy(ABC):
         Raises `ValueError` for sources of several sizes, and for a new prompt once the encoders are freed.
         """
         each = [self._cond(prompt) for prompt in prompts]
-        sizes = {cond.sizes for cond in each}
-        if len(sizes) > 1:
+        if len({cond.size for cond in each}) > 1:
             shown = ", ".join(
                 f"{prompt.id}: {cond.width}x{cond.height}" for prompt, cond in zip(prompts, each, strict=True)
             )
@@ -109,40 +107,29 @@ class LoraPolicy(ABC):
         if self._embeddings is None:
             for prompt in prompts:
                 self._cond(prompt)
-        self.release()
-
-    def release(self) -> None:
-        """Free the encoders."""
         self.pipeline.register_modules(**dict.fromkeys(self.encoders))
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
     def init_latents(self, cond: Cond, generators: Sequence[torch.Generator]) -> Tensor:
-        """Noise `(B, S, C)` in float32, sample b from `generators[b]` (on the CPU) alone, as the pipeline draws it."""
-        shape = (1, self.channels, cond.height // self.scale, cond.width // self.scale)
+        shape = (1, self.channels, cond.height // self.scale, cond.width // self.scale)  # as the pipeline draws it
         noise = torch.cat([torch.randn(shape, generator=generator) for generator in generators])
         return pack(noise).to(self.device)  # (B, S, C)
 
     def decode(self, x_0: Tensor, cond: Cond) -> list[Image.Image]:
-        """Pictures of clean latents `(B, S, C)`, never in tiles: their seams would be judged.
-
-        As many go through the VAE at a time as one picture of `DECODED` pixels takes the memory of.
-        """
+        """As many go through the VAE at a time as one picture of `DECODED` pixels takes the memory of."""
         latents = unpack(x_0, cond.height // self.scale, cond.width // self.scale)
         at_a_time = max(1, DECODED // (cond.height * cond.width))
         with torch.no_grad():
             return [to_picture(each) for part in latents.split(at_a_time) for each in self._pixels(part)]
 
     def trainable(self) -> Mapping[str, nn.Parameter]:
-        """The adapter's parameters, float32, by name."""
         return adapter.parameters(self.transformer)
 
     def reference(self) -> AbstractContextManager[None]:
-        """Within it the adapter is off."""
         return adapter.disabled(self.transformer)
 
     def export(self, folder: Path) -> None:
-        """Write the adapter so that the pipeline's `load_lora_weights(folder)` loads it, alpha included."""
         self.pipeline.save_lora_weights(
             folder,
             transformer_lora_layers=adapter.state(self.transformer),
@@ -159,8 +146,7 @@ class LoraPolicy(ABC):
         """Channels of the VAE's latents."""
 
     @abstractmethod
-    def velocity(self, x_t: Tensor, sigma: float, cond: Cond) -> Tensor:
-        """v `(B, S, C)` in float32 of latents `(B, S, C)`, as the conditioning time `sigma` in (0, 1] has it."""
+    def velocity(self, x_t: Tensor, sigma: float, cond: Cond) -> Tensor: ...
 
     @abstractmethod
     def _encode(self, prompt: Prompt) -> Cond:

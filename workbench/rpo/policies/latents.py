@@ -13,7 +13,7 @@ def pack(latents: Tensor) -> Tensor:
 
 
 def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
-    """Latents `(B, C, height, width)` of tokens `(B, height / 2 * width / 2, 4 C)`: what `pack` undoes."""
+    """Latents `(B, C, height, width)` of tokens `(B, height / 2 * width / 2, 4 C)`: the inverse of `pack`."""
     batch, _, channels = tokens.shape
     blocks = tokens.reshape(batch, height // 2, width // 2, channels // 4, 2, 2).permute(0, 3, 1, 4, 2, 5)
     return blocks.reshape(batch, channels // 4, height, width)

@@ -79,10 +79,7 @@ class QwenEditPolicy(LoraPolicy):
     def _evaluate(self, x_t: Tensor, sigma: float, cond: Cond, which: str) -> Tensor:
         mask = cond.tensors[f"{which}prompt_mask"].bool()  # (B, L)
         grid = 2 * self.scale
-        shapes = [
-            (1, cond.height // grid, cond.width // grid),
-            (1, cond.source_height // grid, cond.source_width // grid),
-        ]
+        shapes = [(1, cond.height // grid, cond.width // grid)] * 2  # the target's, and the source's
         with self._autocast():
             v = self.transformer(
                 hidden_states=torch.cat([x_t, cond.tensors["source"].to(x_t)], dim=1),  # (B, S + S', C)
@@ -106,7 +103,7 @@ class QwenEditPolicy(LoraPolicy):
         pixels = to_tensor(fitted)[None, :, None].to(self.device, self.vae.dtype)  # (1, 3, 1, H, W)
         latents = self.vae.encode(pixels).latent_dist.mode()[:, :, 0].float()
         tensors["source"] = pack((latents - self._mean) / self._std)
-        return Cond(tensors, height, width, height, width)
+        return Cond(tensors, height, width)
 
     def _texts(self, text: str, seen: Image.Image, which: str) -> dict[str, Tensor]:
         embeds = read_beside(self.pipeline, self.processor, text, seen)
