@@ -1,7 +1,7 @@
 """Rubric dropout: what is left out, that it is the same in both orders, and as often as was said."""
 
+import asyncio
 from collections import Counter
-from typing import Any
 
 import pytest
 from scripted_client import ScriptedClient, ranks
@@ -22,29 +22,32 @@ def pair(name: str) -> Comparison:
     return Comparison(name, "t2i", "a red circle", (b"one", b"two"))
 
 
-def dropout(share: float, rubric: Rubric = RUBRIC, *, client: Any = None, seed: int = 0) -> RubricDropout:
-    return RubricDropout(lambda kept: RankingJudge(client or ranks(1, 2), kept), rubric, share, seed=seed)
+def dropout(share: float, rubric: Rubric = RUBRIC, *, seed: int = 0) -> RubricDropout:
+    return RubricDropout(rubric, share, seed=seed)
 
 
-def kept(judge: RubricDropout, name: str) -> set[str]:
-    return {criterion.id for criterion in judge.rubric_for(pair(name)).enabled_criteria()}
+def left(source: RubricDropout, name: str) -> Rubric:
+    return asyncio.run(source.rubric_for(pair(name)))
 
 
-async def test_the_judge_sees_what_stays_and_nothing_else() -> None:
-    client = ranks(2, 1)
-    judge = dropout(0.5, client=client)
-    verdict = await judge.compare(pair("u3-g1"), (0, 1))
+def kept(source: RubricDropout, name: str) -> set[str]:
+    return {criterion.id for criterion in left(source, name).enabled_criteria()}
+
+
+def test_the_judge_sees_what_stays_and_nothing_else() -> None:
+    client, source = ranks(2, 1), dropout(0.5)
+    verdict = asyncio.run(RankingJudge(client, source).compare(pair("u3-g1"), (0, 1)))
     shown = {each.id for each in (COUNT, COLOR, OFF, SHAPE, PLACE) if each.text in client.requests[0].system}
     assert 0 < len(shown) < 4
-    assert shown == kept(judge, "u3-g1")
+    assert shown == kept(source, "u3-g1")
     assert verdict.ranks == (2, 1)
-    assert verdict.rubric == judge.rubric_for(pair("u3-g1")).hash != RUBRIC.hash
+    assert verdict.rubric == left(source, "u3-g1").hash != RUBRIC.hash
 
 
 async def test_both_orders_and_a_restart_leave_out_the_same() -> None:
     client = ranks(1, 2)
     for order in ((0, 1), (1, 0)):
-        await dropout(0.5, client=client).compare(pair("u3-g1"), order)
+        await RankingJudge(client, dropout(0.5)).compare(pair("u3-g1"), order)
     assert client.requests[0].system == client.requests[1].system
 
 
@@ -67,27 +70,32 @@ def test_another_seed_leaves_out_others() -> None:
 
 
 def test_a_share_of_nothing_is_the_whole_rubric() -> None:
-    assert dropout(0.0).rubric_for(pair("u0-g0")).hash == RUBRIC.hash
+    assert left(dropout(0.0), "u0-g0").hash == RUBRIC.hash
 
 
 def test_weights_and_themes_stay_as_they_are() -> None:
-    themes = dropout(0.5).rubric_for(pair("u0-g0")).themes
+    themes = left(dropout(0.5), "u0-g0").themes
     assert [(theme.name, theme.weight) for theme in themes] == [("What", 2), ("How", 1)]
 
 
-async def test_a_scoring_judge_stays_pointwise() -> None:
-    client = ScriptedClient(lambda _: {"reason": "", "score": 4})
-    judge = RubricDropout(lambda rubric: ScoringJudge(client, rubric), RUBRIC, 0.5, seed=0)
+def test_a_scoring_judge_stays_pointwise_and_sees_what_stays() -> None:
+    client, source = ScriptedClient(lambda _: {"reason": "", "score": 4}), dropout(0.5)
+    judge = ScoringJudge(client, source)
+    verdict = asyncio.run(judge.compare(pair("u3-g1"), (0, 1)))
     assert judge.pointwise
-    assert (await judge.compare(pair("u0-g0"), (0, 1))).scores == (4.0, 4.0)
-    assert not dropout(0.5).pointwise
+    assert (verdict.scores, verdict.rubric) == ((4.0, 4.0), left(source, "u3-g1").hash)
+    for request in client.requests:
+        assert {each.id for each in (COUNT, COLOR, OFF, SHAPE, PLACE) if each.text in request.system} == kept(
+            source, "u3-g1"
+        )
 
 
-def test_name_and_identity_tell_it_from_the_judge_itself() -> None:
-    judge = dropout(0.3)
+def test_name_and_identity_tell_it_from_the_rubric_itself() -> None:
+    judge = RankingJudge(ranks(1, 2), dropout(0.3))
     assert judge.name == "four, 30% left out"
-    assert judge.identity()["of"]["rubric"] == RUBRIC.hash
-    assert judge.identity() != dropout(0.3, seed=1).identity()
+    assert judge.identity()["rubric"]["rubric"] == RUBRIC.hash
+    assert judge.identity() != RankingJudge(ranks(1, 2), dropout(0.3, seed=1)).identity()
+    assert ScoringJudge(ranks(1, 2), dropout(0.3)).identity()["rubric"] == judge.identity()["rubric"]
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])

@@ -45,8 +45,10 @@ async def test_every_kind_is_built_with_its_weight_and_orders() -> None:
         person=person,
     )
     judges = [each.judge for each in built.judges]
-    kinds = [RankingJudge, RubricDropout, ScoringJudge, OracleJudge, ShuffledJudge, SaidJudge]
+    kinds = [RankingJudge, RankingJudge, ScoringJudge, OracleJudge, ShuffledJudge, SaidJudge]
     assert [type(judge) for judge in judges] == kinds
+    assert isinstance(judges[1], RankingJudge)
+    assert isinstance(judges[1].source, RubricDropout)
     assert judges[-1] is person
     assert [each.weight for each in built.judges] == [2, 1, 1, 1, 1, 1]
     assert [each.both_orders for each in built.judges] == [False, True, True, True, True, True]

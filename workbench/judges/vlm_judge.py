@@ -124,8 +124,7 @@ class RankingJudge:
             return await self._answer(self.request(comparison, order, sample), order)
         rubric = await self.source.rubric_for(comparison)
         verdict = await self._answer(self.request(comparison, order, sample, rubric=rubric), order)
-        usage = total_usage([self.source.take_usage(comparison), verdict.usage])
-        return replace(verdict, usage=usage, rubric=rubric.hash if rubric else None)
+        return _charged(verdict, self.source, comparison, rubric)
 
     async def _answer(self, request: ChatRequest, order: Sequence[int]) -> Verdict:
         try:
@@ -157,32 +156,42 @@ class ScoringJudge:
 
     pointwise = True
 
-    def __init__(self, client: VlmClient, rubric: Rubric | None = None, *, low: float = 1, high: float = 5) -> None:
+    def __init__(
+        self,
+        client: VlmClient,
+        rubric: Rubric | RubricSource | None = None,
+        *,
+        low: float = 1,
+        high: float = 5,
+    ) -> None:
         self.client = client
-        self.rubric = rubric
+        self.rubric, self.source = apart(rubric)
         self.low, self.high = low, high
-        self._rubric_text = rubric.render() if rubric else None
+        self._rubric_text = self.rubric.render() if self.rubric else None
 
     @property
     def name(self) -> str:
-        """`rubric-free scores`, or the rubric's name."""
-        return f"{self.rubric.name if self.rubric else 'rubric-free'} scores"
+        """`rubric-free scores`, or the name of the rubric or of where rubrics come from."""
+        given = self.rubric or self.source
+        return f"{given.name if given else 'rubric-free'} scores"
 
     def identity(self) -> dict[str, Any]:
         """Everything that decides its verdicts."""
         return {
             "judge": "scoring",
             "prompt_version": PROMPT_VERSION,
-            "rubric": self.rubric.hash if self.rubric else None,
+            "rubric": self.rubric.hash if self.rubric else self.source.identity() if self.source else None,
             "scale": [self.low, self.high],
             **self.client.identity(),
         }
 
-    def request(self, comparison: Comparison, index: int, sample: int = 0) -> ChatRequest:
-        """What is asked for one candidate."""
+    def request(
+        self, comparison: Comparison, index: int, sample: int = 0, *, rubric: Rubric | None = None
+    ) -> ChatRequest:
+        """What is asked for one candidate; `rubric` is the one its source gave, if any."""
         values = {
             "task": task_text(comparison.task),
-            "basis": basis_text(self._rubric_text),
+            "basis": basis_text(rubric.render() if rubric else self._rubric_text),
             "low": f"{self.low:g}",
             "high": f"{self.high:g}",
         }
@@ -193,12 +202,20 @@ class ScoringJudge:
     def estimate(self, comparisons: Sequence[Comparison], samples: int = 1) -> Estimate:
         """What scoring every candidate takes at most, going by the first; the second order is free."""
         candidates = sum(len(comparison.images) for comparison in comparisons)
-        return self.client.estimate(self.request(comparisons[0], 0), samples * candidates)
+        own = self.source.most_calls(comparisons) if self.source else 0
+        return self.client.estimate(self.request(comparisons[0], 0), samples * candidates + own)
 
     async def compare(self, comparison: Comparison, order: Sequence[int], sample: int = 0) -> Verdict:
         """Score every candidate on its own and rank them; `order` changes nothing."""
-        asked = (self.client.ask(self.request(comparison, i, sample)) for i in range(len(comparison.images)))
-        replies = await asyncio.gather(*asked, return_exceptions=True)
+        images = range(len(comparison.images))
+        if self.source is None:
+            return await self._answer([self.request(comparison, i, sample) for i in images])
+        rubric = await self.source.rubric_for(comparison)
+        verdict = await self._answer([self.request(comparison, i, sample, rubric=rubric) for i in images])
+        return _charged(verdict, self.source, comparison, rubric)
+
+    async def _answer(self, requests: Sequence[ChatRequest]) -> Verdict:
+        replies = await asyncio.gather(*map(self.client.ask, requests), return_exceptions=True)
         answered = [reply for reply in replies if isinstance(reply, Reply)]
         failures = [failed(reply) for reply in replies if isinstance(reply, NoAnswer | InvalidAnswer)]
         for reply in replies:
@@ -230,6 +247,12 @@ def to_dataset_order(shown: Sequence[int], order: Sequence[int]) -> tuple[int, .
     for rank, index in zip(shown, order, strict=True):
         ranks[index] = rank
     return tuple(ranks)
+
+
+def _charged(verdict: Verdict, source: RubricSource, comparison: Comparison, rubric: Rubric | None) -> Verdict:
+    """The verdict by a rubric of `source`, with what that took."""
+    usage = total_usage([source.take_usage(comparison), verdict.usage])
+    return replace(verdict, usage=usage, rubric=rubric.hash if rubric else None)
 
 
 def failed(failure: NoAnswer | InvalidAnswer) -> Verdict:

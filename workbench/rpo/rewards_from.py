@@ -8,6 +8,7 @@ from typing import Any
 
 from workbench.connect import connect
 from workbench.judges.dropout import RubricDropout
+from workbench.judges.rubric_source import RubricSource
 from workbench.judges.verdict import Judge, Verdict
 from workbench.judges.vlm_judge import RankingJudge, ScoringJudge
 from workbench.pairs.comparison import Comparison, Task
@@ -99,7 +100,9 @@ def _connected(config: RewardConfig, cache: Path | None) -> VlmClient:
 
 
 def _rubric_judge(config: RewardConfig, task: Task, client: VlmClient, seed: int, where: str) -> Judge:
-    kind: Callable[[VlmClient, Rubric | None], Judge] = RankingJudge if config.kind == "ranking" else ScoringJudge
+    kind: Callable[[VlmClient, Rubric | RubricSource | None], Judge] = (
+        RankingJudge if config.kind == "ranking" else ScoringJudge
+    )
     if config.rubric is None:
         if config.dropout:
             raise ValueError(f"{where}: dropout={config.dropout} leaves out criteria of a rubric, and there is none")
@@ -113,5 +116,5 @@ def _rubric_judge(config: RewardConfig, task: Task, client: VlmClient, seed: int
             f"{where}: rubric {config.rubric} is for task {rubric.task}, prompts are for {task}: pick another"
         )
     if config.dropout:
-        return RubricDropout(lambda kept: kind(client, kept), rubric, config.dropout, seed=seed)
+        return kind(client, RubricDropout(rubric, config.dropout, seed=seed))
     return kind(client, rubric)
