@@ -112,9 +112,9 @@ def test_what_ends_training_at_once_is_in_the_error(out):
 
 @pytest.mark.usefixtures("_no_launcher")
 def test_a_killed_training_has_failed_with_the_end_of_its_log(out):
-    training = start(config("killed.txt"), out)
     with pytest.raises(TrainingError, match="about to be killed"):
-        training.wait(timeout=20)
+        start(config("killed.txt"), out).wait(timeout=20)  # a slow `start` may be the first to see it
+    training = Training.attach(out)
     assert training.status().state == "failed"
     assert training.status().updates == 5
 
@@ -157,6 +157,14 @@ def test_prompts_that_cannot_be_read_or_dealt_out_are_refused_before_anything_st
     assert not out.parent.exists()
     with pytest.raises(ValueError, match="no training was started here"):
         Training.attach(out)
+
+
+def test_a_person_is_not_asked_by_a_process_in_the_background(out):
+    with pytest.raises(ValueError, match=r"^rewards\[1\]: .* show a VotePanel .*train\(config, out, person=panel\)"):
+        start(RpoConfig.of("default", config().to_json(), rewards=[{"kind": "oracle"}, {"kind": "person"}]), out)
+    with pytest.raises(ValueError, match=r"^gold: a person votes"):
+        start(config(gold={"kind": "person"}), out)
+    assert not out.parent.exists()
 
 
 @pytest.mark.usefixtures("_no_launcher")

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,10 +20,13 @@ from tiny_pipelines import random_flux, random_qwen_edit
 from workbench.judges.verdict import Verdict
 from workbench.pairs.comparison import Comparison
 from workbench.rpo import train
+from workbench.rpo.config import RpoConfig
 from workbench.rpo.metrics import read_metrics
+from workbench.rpo.policies.load import load_policy
 from workbench.rpo.reward import RewardPanel, WeightedJudge
 from workbench.rpo.rewards_from import ShuffledJudge
 from workbench.runs.folder import RunFolder
+from workbench.widgets.vote import VotePanel
 
 
 class Failing:
@@ -194,6 +198,35 @@ def test_a_spent_allowance_of_calls_pauses_and_the_next_start_has_its_own(
     assert train.main(arguments) == 0
     calls = [line["judge_calls"] for line in read_metrics(tmp_path / "run")]
     assert calls == [4, 2], "the two answers before the pause are not asked for again"
+
+
+def test_the_votes_of_a_person_train_in_this_process(tmp_path: Path, settings: dict[str, Any]) -> None:
+    fields = {**settings, "rewards": [{"kind": "person"}], "gold": {"kind": "person"}, "evaluate_every": 0}
+    config = RpoConfig.of("default", fields, updates=1)
+    with pytest.raises(ValueError, match=r"rewards\[0\]: a person votes .* show a VotePanel"):
+        train.train(config, tmp_path / "run")
+    panel, trained = VotePanel(tmp_path / "votes.jsonl"), threading.Event()
+
+    def vote() -> None:
+        while not trained.is_set():
+            if pair := panel.answer_next()[0]["id"]:
+                panel.answer_vote(pair, "first")
+            time.sleep(0.01)
+
+    voter = threading.Thread(target=vote)
+    voter.start()
+    try:
+        assert train.train(config, tmp_path / "run", person=panel) == "finished"
+    finally:
+        trained.set()
+        voter.join()
+    (line,) = read_metrics(tmp_path / "run")
+    assert (line["decided"], line["judge_calls"]) == (2, 0)
+    assert line["grad_norm"] > 0
+    assert len((tmp_path / "votes.jsonl").read_text().splitlines()) == 2, "one vote answers both orders"
+    policy = load_policy(config.policy, "cpu")
+    policy.load_adapter(tmp_path / "run" / "lora")
+    assert any(each.abs().max() > 0 for name, each in policy.trainable().items() if "lora_B" in name)
 
 
 def test_sigterm_saves_the_last_whole_update_and_ends_well(tmp_path: Path, settings: dict[str, Any]) -> None:

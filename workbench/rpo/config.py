@@ -9,6 +9,7 @@ updates: 200
 
 import math
 from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -133,7 +134,8 @@ class RewardConfig(_Part):
     """One judge among those that give the reward."""
 
     kind: Literal["ranking", "scoring", "oracle", "shuffled", "person"] = "ranking"
-    """`oracle` measures the shapes world exactly; `shuffled` is a coin: it must teach nothing."""
+    """`oracle` measures the shapes world exactly; `shuffled` is a coin: it must teach nothing; `person` votes in the
+    notebook that trains (`workbench.rpo.train.train`)."""
     rubric: str | None = None
     """A rubric file; None is the rubric-free judge."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -219,6 +221,12 @@ class RpoConfig(_Part):
             )
         return self
 
+    @property
+    def judges(self) -> dict[str, RewardConfig]:
+        """All judges by their field: `rewards[0]`, ..., and `gold`."""
+        rewards = {f"rewards[{number}]": each for number, each in enumerate(self.rewards)}
+        return {**rewards, "gold": self.gold} if self.gold else rewards
+
     def per_process(self, processes: int) -> int:
         """Prompts per update of one process. Raises `ValueError` where they cannot be shared out evenly."""
         if self.groups % (processes * self.batch):
@@ -229,15 +237,16 @@ class RpoConfig(_Part):
         return self.groups // processes
 
     @classmethod
-    def of(cls, preset: str = "default", **fields: Any) -> Self:
-        """A run from a preset; mappings of `fields` change single values of a part, the rest stays.
+    def of(cls, preset: str = "default", *settings: Mapping[str, Any], **fields: Any) -> Self:
+        """A run from a preset, changed by `settings` and then by `fields`; of a part only what is named changes.
 
-        >>> RpoConfig.of("paper", prompts="p.txt", policy={"path": "x"}, rewards=[{}], optimizer={"lr": 1e-4})
-        ... # doctest: +SKIP
+        >>> small = {"policy": {"size": 64}, "optimizer": {"lr": 1e-4}}
+        >>> RpoConfig.of("paper", small, prompts="p.txt", policy={"path": "x"}, rewards=[{}]).policy.size
+        64
         """
         if preset not in PRESETS:
             raise ValueError(f"preset: {preset!r} is not one of {', '.join(PRESETS)}")
-        return cls.model_validate({"preset": preset, **merged(PRESETS[preset], fields)})
+        return cls.model_validate({"preset": preset, **reduce(merged, [*settings, fields], PRESETS[preset])})
 
     @classmethod
     def load(cls, path: str | Path, **changes: Any) -> Self:

@@ -7,8 +7,10 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from workbench.evaluation.statistics import Estimate
 from workbench.figures.theme import COLORS, GREY, LAYOUT, REFERENCE, SYMBOLS
 from workbench.html import html_table
+from workbench.rpo.metrics import estimate_of
 
 _COLUMNS = 2
 _ROW = 230  # pixels
@@ -39,21 +41,26 @@ class Panel:
 
     @property
     def range(self) -> str:
+        """Of the axis, as plotly wants it: from 0, unless a reference says where to look."""
         return "tozero" if self.reference is None else "normal"
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A number of an update, with its 95% interval and n where it is an estimate."""
+    """A number of an update; a share among n with its 95% interval is an `estimate`, too."""
 
     update: int
     value: float
-    ci95: tuple[float, float] | None = None
-    n: int | None = None
+    estimate: Estimate | None = None
+
+    @property
+    def ci95(self) -> tuple[float, float] | None:
+        """Of the estimate, where it is one."""
+        return self.estimate.ci95 if self.estimate else None
 
     def shown(self, form: str) -> str:
-        interval = f" [{self.ci95[0]:{form}}, {self.ci95[1]:{form}}]" if self.ci95 else ""
-        return f"{self.value:{form}}{interval}" + ("" if self.n is None else f", n = {self.n:,}")
+        """In words: `0.5`, or `55.0% [40.0%, 70.0%], n = 64`."""
+        return self.estimate.percent() if self.estimate else f"{self.value:{form}}"
 
 
 PANELS = (
@@ -77,9 +84,9 @@ def curve(metrics: Sequence[Mapping[str, Any]], series: Series) -> list[Point]:
     for line in metrics:
         found: Any = line.get(series.key)
         if isinstance(found, Mapping):
-            if found["value"] is not None:
-                ci95 = tuple(found["ci95"]) if found.get("ci95") else None
-                points.append(Point(line["update"], found["value"], ci95, found.get("n")))
+            estimate = estimate_of(found)
+            if estimate.value is not None:
+                points.append(Point(line["update"], estimate.value, estimate))
         elif found is not None:
             points.append(Point(line["update"], found))
     return points

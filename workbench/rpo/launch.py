@@ -24,6 +24,7 @@ from workbench.rpo.config import RpoConfig
 from workbench.rpo.metrics import read_metrics
 from workbench.rpo.pid_file import PidFile
 from workbench.rpo.prompts import read_prompts
+from workbench.rpo.rewards_from import BY_A_PERSON
 from workbench.rpo.status import STATUS, State, Status
 from workbench.runs.folder import LOCK_NAME, RunInUseError, is_in_use
 from workbench.runs.manifest import FILE_NAME
@@ -143,8 +144,8 @@ class Training:
         with suppress(ProcessLookupError):  # it ended by itself just now
             # The process that holds the folder, not its launcher: a launcher would be gone before the checkpoint is
             # written, or, with several processes, give them 30 seconds.
-            if is_in_use(self.out):
-                os.kill(int((self.out / LOCK_NAME).read_text()), signal.SIGTERM)
+            if holder := _holder(self.out):
+                os.kill(holder, signal.SIGTERM)
             else:
                 os.killpg(launch["pid"], signal.SIGTERM)
         return self.wait(timeout)
@@ -161,11 +162,14 @@ def start(config: RpoConfig, out: str | os.PathLike[str], *, processes: int = 1)
     A run of the same configuration is found while it lives, resumed where it ended early or has more `updates` to
     make, and returned as it is when it has finished: the same cell may run again.
 
-    Raises `ValueError` for bad prompts, a folder of another configuration (naming the fields) or of something else,
-    or more `processes` than `config.groups` or the machine's accelerators allow, and `TrainingError` with the end of
-    the log when training died at once.
+    Raises `ValueError` for a person as judge, who could not be asked from there (see `workbench.rpo.train.train`), bad
+    prompts, a folder of another configuration (naming the fields) or of something else, or more `processes` than
+    `config.groups` or the machine's accelerators allow, and `TrainingError` with the end of the log when training died
+    at once.
     """
     config.per_process(processes)
+    if people := [name for name, each in config.judges.items() if each.kind == "person"]:
+        raise ValueError(f"{people[0]}: {BY_A_PERSON}, as a process in the background cannot ask")
     training = Training(Path(out), processes)
     is_used = training.out.exists() and any(training.out.iterdir())
     if is_used or training._pid_file.is_held:
@@ -260,10 +264,19 @@ def _await_folder(training: Training, process: "subprocess.Popen[bytes]") -> Non
     end = time.monotonic() + _PATIENCE
     while not is_in_use(training.out) and time.monotonic() < end:
         if process.poll() is not None:
-            if training.status().state == "failed" or process.returncode:
+            if training.status().state == "failed":  # and not where it paused at once
                 raise TrainingError(f"training ended at once (exit {process.returncode}):\n{training.log_tail()}")
             return
         time.sleep(_POLL)
+
+
+def _holder(out: Path) -> int | None:
+    """The process that holds a folder; None where none does."""
+    while is_in_use(out):
+        if written := (out / LOCK_NAME).read_text():
+            return int(written)
+        time.sleep(_POLL)  # it has taken the folder just now
+    return None
 
 
 def _changed(path: Path) -> int | None:

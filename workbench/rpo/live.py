@@ -24,7 +24,6 @@ from workbench.rpo.config import RpoConfig
 from workbench.rpo.curves import curves_figure, curves_table
 from workbench.rpo.launch import Training
 from workbench.rpo.status import Status
-from workbench.vlm.settings import is_synthetic
 
 _WIDEST = 768  # pixels of a grid in a notebook
 _ALARMS = 5
@@ -94,9 +93,8 @@ class LiveView:
 
 
 def any_synthetic(config: RpoConfig) -> bool:
-    """Whether a judge is of the embedded world, or no judge at all but its exact measurement."""
-    rewards = [*config.rewards, *([config.gold] if config.gold else [])]
-    return any(each.kind in ("oracle", "shuffled") or each.world or is_synthetic(each.model) for each in rewards)
+    """Whether a judge is of the embedded world, the gold judge included."""
+    return any(each.is_synthetic for each in config.judges.values())
 
 
 def status_shown(status: Status, metrics: Sequence[Mapping[str, Any]], *, synthetic: bool) -> Shown:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from workbench.atomic import replacing
+from workbench.evaluation.statistics import Estimate
 from workbench.rpo.config import RpoConfig
 from workbench.rpo.objective import StepSums
 from workbench.rpo.processes import Processes
@@ -176,6 +177,11 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     """A run's updates so far."""
     path = run / METRICS
     return list(read_lines(path, _LINE.validate_json, "an update's metrics")) if path.exists() else []
+
+
+def estimate_of(rate: Mapping[str, Any]) -> Estimate:
+    """A win rate in a line of the metrics, `{"value", "ci95", "n"}`."""
+    return Estimate(rate["value"], rate["ci95"] and tuple(rate["ci95"]), rate["n"])
 
 
 def _text(line: Mapping[str, Any]) -> str:

@@ -20,6 +20,11 @@ from workbench.shapes.oracle import OracleJudge
 from workbench.vlm.client import VlmClient
 from workbench.vlm.settings import Limits
 
+BY_A_PERSON = (
+    "a person votes in the notebook that trains: show a VotePanel there, then call "
+    "workbench.rpo.train.train(config, out, person=panel)"
+)
+
 
 class ShuffledJudge:
     """Ranks by chance, drawn from `seed` and the comparison's id: consistent in both orders, and about nothing."""
@@ -55,7 +60,7 @@ def build_judges(
     - `seed`: of rubric dropout and of shuffled verdicts.
     - `cache`: the file for what is answered, best in the run's folder: candidates are new every time, so only a resumed
       run asks again, and then pays nothing twice; about 4 kB a call. None keeps no answers.
-    - `person`: who votes where a reward is of kind `person`, such as a `VotePanel` shown in the notebook.
+    - `person`: who votes where a reward is of kind `person`, such as a `VotePanel`.
     - `called`: the field of the configuration they come from, for messages.
 
     Rewards at one endpoint with one `max_calls` share a client. Raises `ValueError` naming the reward and what is wrong
@@ -83,7 +88,7 @@ def build_judges(
                 judge = ShuffledJudge(seed)
             case "person":
                 if person is None:
-                    raise ValueError(f"{where}: a person votes in a notebook; show a VotePanel and pass it as person")
+                    raise ValueError(f"{where}: {BY_A_PERSON}")
                 judge = person
             case "ranking" | "scoring":
                 judge = _rubric_judge(config, task, client_of(config, where), seed, where)

@@ -1,4 +1,4 @@
-"""Training from the command line, in one process or as each of several that a launcher started.
+"""Training in this very process: a notebook's with a person as judge, or one of those that a launcher started.
 
     python -m workbench.rpo.train CONFIG.yaml --out DIR [--resume]
     accelerate launch --num_processes 8 -m workbench.rpo.train CONFIG.yaml --out DIR
@@ -9,22 +9,26 @@ on errors. The same command goes on with what is in DIR.
 
 import argparse
 import hashlib
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from accelerate import Accelerator
 
-from workbench.evaluation.statistics import Estimate
+from workbench.judges.verdict import Judge
 from workbench.pairs.comparison import Task
 from workbench.rpo import checkpoint
 from workbench.rpo.config import RpoConfig
 from workbench.rpo.draws import prompts_of_process
 from workbench.rpo.embeddings import embeddings_of
 from workbench.rpo.finite import NotFiniteError
+from workbench.rpo.metrics import estimate_of
 from workbench.rpo.policies.load import load_policy
 from workbench.rpo.processes import ElsewhereError, launched
 from workbench.rpo.prompts import print_aside, read_prompts
@@ -54,8 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     accelerator = launched()
     try:
-        with _Stopping() as stopping:
-            ended = _run(RpoConfig.load(options.config), options.out, options.resume, accelerator, stopping)
+        ended = train(RpoConfig.load(options.config), options.out, is_resumed=options.resume, accelerator=accelerator)
     except EXPECTED as error:
         own = "" if accelerator.num_processes == 1 else f"process {accelerator.process_index}: "
         print(f"{own}{error}", file=sys.stderr, flush=True)
@@ -65,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Stopping:
-    """SIGTERM and SIGINT as a wish, granted once there is somebody to grant it."""
+    """SIGTERM and SIGINT as a wish, granted once there is somebody to grant it; only a main thread hears them."""
 
     def __init__(self) -> None:
         self._asked = False
@@ -78,7 +81,8 @@ class _Stopping:
             stop()
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)}
+        numbers = (signal.SIGTERM, signal.SIGINT) if threading.current_thread() is threading.main_thread() else ()
+        self._before = {number: signal.signal(number, self._ask) for number in numbers}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -91,15 +95,50 @@ class _Stopping:
             self._stop()
 
 
-def _run(config: RpoConfig, out: Path, is_resumed: bool, accelerator: Accelerator, stopping: _Stopping) -> State:
+def train(
+    config: RpoConfig,
+    out: str | os.PathLike[str],
+    *,
+    person: Judge | None = None,
+    is_resumed: bool = False,
+    accelerator: Accelerator | None = None,
+) -> State:
+    """Train into the folder `out`, or go on with what is there, and say how that ended.
+
+        panel = VotePanel("votes.jsonl")  # shown by a cell of its own
+        config = RpoConfig.of(
+            prompts="prompts.txt", policy={"path": "data/models/tiny_flux", "size": 64}, rewards=[{"kind": "person"}],
+            groups=8, updates=20, evaluate_every=0,  # 160 pairs to vote on
+        )
+        train(config, "outputs/rpo-me", person=panel)
+
+    - `person`: who votes where a judge is of kind `person`. - `is_resumed`: refuse to start anew.
+
+    `finished`, `paused` for a judge, or `stopped`: SIGTERM and SIGINT, which is interrupting the cell, end it with the
+    last whole update saved. Everything but a person trains as well by `workbench.rpo.launch.start`, which outlives the
+    kernel. Raises `ValueError` and the others of `EXPECTED`.
+    """
+    with _Stopping() as stopping:
+        return _train(config, Path(out), person, is_resumed, accelerator or launched(), stopping)
+
+
+def _train(
+    config: RpoConfig,
+    out: Path,
+    person: Judge | None,
+    is_resumed: bool,
+    accelerator: Accelerator,
+    stopping: _Stopping,
+) -> State:
     config.per_process(accelerator.num_processes)
     prompts = read_prompts(config.prompts, say=print_aside if accelerator.is_main_process else lambda line: None)
     if is_resumed and not (out / FILE_NAME).exists():
         raise ValueError(f"--resume: {out} holds no run; leave --resume out to start one")
     task: Task = "edit" if prompts[0].source else "t2i"
     cache = out / f"answers-{accelerator.process_index}.sqlite"
-    panel = build_judges(config.rewards, task, seed=config.seed, cache=cache)
-    gold = build_judges([config.gold], task, seed=config.seed, cache=cache, called="gold") if config.gold else None
+    judges = partial(build_judges, task=task, seed=config.seed, cache=cache, person=person)
+    panel = judges(config.rewards)
+    gold = judges([config.gold], called="gold") if config.gold else None
     with _folder(config, out, panel, gold) if accelerator.is_main_process else nullcontext() as folder:
         policy = load_policy(
             config.policy, accelerator.device, seed=config.seed, embeddings=embeddings_of(config.prompts, config.policy)
@@ -140,8 +179,7 @@ def _report(config: RpoConfig) -> Callable[[Mapping[str, Any]], None]:
         parts += [f"gradient {line['grad_norm']:.3g}"] if line["grad_norm"] is not None else []
         for name, who in (("win_rate_base", "the judge"), ("gold_win_rate_base", "the gold judge")):
             if rate := line.get(name):
-                estimate = Estimate(rate["value"], rate["ci95"], rate["n"])
-                parts.append(f"{who} prefers it to the base in {estimate.percent()}")
+                parts.append(f"{who} prefers it to the base in {estimate_of(rate).percent()}")
         print("; ".join([*parts, f"{line['seconds']['total']:.1f} s"]), flush=True)
         for alarm in line.get("alarms") or ():
             print(f"alarm: {alarm}", flush=True)

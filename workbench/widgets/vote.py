@@ -37,8 +37,8 @@ class VotePanel(KernelWidget):
     """Shows pairs that are to be judged, oldest first, and waits for a person: `a`, `b` or `t` for a tie.
 
         panel = VotePanel("votes.jsonl")
-        panel                               # shown in the notebook while RPO runs
-        build_judges(config.rewards, "t2i", seed=0, cache=None, person=panel)
+        panel  # shown by this cell
+        train(config, "outputs/rpo-me", person=panel)  # of `workbench.rpo.train`, in the next one
 
     - `votes`: the file of annotations that votes go to; those it holds already are not asked for again.
     - `author`: who votes, `default_author()` unless given.
