@@ -121,7 +121,7 @@ class LoraPolicy(ABC):
         latents = unpack(x_0, cond.height // self.scale, cond.width // self.scale)
         at_a_time = max(1, DECODED // (cond.height * cond.width))
         with torch.no_grad():
-            return [to_picture(each) for part in latents.split(at_a_time) for each in self._pixels(part)]
+            return [to_picture(each) for part in torch.split(latents, at_a_time) for each in self._pixels(part)]
 
     def trainable(self) -> Mapping[str, nn.Parameter]:
         return adapter.parameters(self.transformer)
