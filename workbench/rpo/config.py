@@ -9,7 +9,6 @@ updates: 200
 
 import math
 from collections.abc import Mapping
-from functools import reduce
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -246,7 +245,10 @@ class RpoConfig(_Part):
         """
         if preset not in PRESETS:
             raise ValueError(f"preset: {preset!r} is not one of {', '.join(PRESETS)}")
-        return cls.model_validate({"preset": preset, **reduce(merged, [*settings, fields], PRESETS[preset])})
+        chosen = PRESETS[preset]
+        for each in (*settings, fields):
+            chosen = merged(chosen, each)
+        return cls.model_validate({"preset": preset, **chosen})
 
     @classmethod
     def load(cls, path: str | Path, **changes: Any) -> Self:
