@@ -19,6 +19,10 @@ Reward = Literal["oracle", "rubric", "free", "shuffled", "saturation"]
 
 GROUPS = 32
 """Prompts an update of two candidates each; other groups have as many pictures."""
+RUBRICS: Mapping[Task, str] = {
+    "t2i": "rubrics/shapes_t2i_fidelity_v2.yaml",
+    "edit": "rubrics/shapes_edit_fidelity.yaml",
+}
 ENDLESS = 1_000_000
 """Updates: the budget ends a run before."""
 
@@ -92,7 +96,7 @@ def config_of(arm: Arm, task: Task, policy: str, seed: int, changes: Mapping[str
 
 def _reward(arm: Arm, task: Task) -> dict[str, Any]:
     if arm.reward in ("rubric", "free"):
-        rubric = f"rubrics/shapes_{task}_fidelity.yaml" if arm.reward == "rubric" else None
+        rubric = RUBRICS[task] if arm.reward == "rubric" else None
         return {"kind": "ranking", "rubric": rubric, "world": f"data/shapes/{task}"}
     return {"kind": "shuffled" if arm.reward == "shuffled" else "oracle"}
 

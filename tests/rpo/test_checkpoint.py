@@ -1,5 +1,6 @@
 """A run goes on from a checkpoint bit by bit, and from no other's."""
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from toy_runs import config, panel, trainer
 from workbench.rpo.checkpoint import CheckpointError, inputs, latest
 from workbench.rpo.config import RpoConfig
 from workbench.rpo.metrics import read_metrics
+from workbench.runs.storage import StorageError
 
 
 def untimed(run: Path) -> list[dict[str, object]]:
@@ -159,3 +161,23 @@ def test_a_checkpoint_being_written_is_not_one(tmp_path: Path) -> None:
     (tmp_path / "checkpoints" / ".000009.tmp").mkdir()
     train(tmp_path, config())
     assert [line["update"] for line in untimed(tmp_path)] == [1, 2, 3, 4]
+
+
+def test_a_full_disk_leaves_no_debris_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(tmp_path, config(updates=1))
+    write_bytes = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if path.name == "state.pt":
+            write_bytes(path, bytes(data)[:100])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        with pytest.raises(StorageError, match=r"000002.*No space left"):
+            train(tmp_path, config(updates=2))
+    assert json.loads((tmp_path / "status.json").read_text())["state"] == "failed"
+    assert [each.name for each in (tmp_path / "checkpoints").iterdir()] == ["000001"]
+    train(tmp_path, config(updates=2))
+    assert [line["update"] for line in read_metrics(tmp_path)] == [1, 2]

@@ -1,12 +1,16 @@
 """What the last comparison with the base says, on verdicts worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
+from toy_policy import PROMPTS, ToyPolicy
 
 from workbench.evaluation.record import VerdictRecord
 from workbench.rpo import contest as module
 from workbench.rpo.contest import OVERALL, contest, failed, wins
+from workbench.rpo.measured import measure
 from workbench.rpo.policy import Prompt
 
 
@@ -82,3 +86,24 @@ def test_base_and_trained_stand_side_by_side_for_every_prompt_and_seed(monkeypat
     for pair in pairs:
         base, trained = (np.asarray(Image.open(io.BytesIO(each)))[0, 0].tolist() for each in pair.images)
         assert (base, trained) == ([90, 90, 90], [200, 0, 0])
+
+
+class Particular(ToyPolicy):
+    """Takes no two prompts at once whose sources differ in size."""
+
+    task = "edit"
+
+    def encode(self, prompts):
+        (size,) = {prompt.source for prompt in prompts}
+        return replace(super().encode(prompts), height=8 * len(size))
+
+
+def test_sources_of_several_sizes_are_drawn_by_size_and_told_in_order():
+    prompts = [replace(prompt, source=b"x" * (1 + i % 2)) for i, prompt in enumerate(PROMPTS)]
+    pairs = contest(Particular(), prompts, range(1), steps=3, shift=3.0, batch=2)
+    assert [pair.id for pair in pairs] == [f"p{i}-s0" for i in range(5)]
+    found = measure(
+        Particular(), prompts, range(2), lambda prompt, image: {"right": prompt.id != "p3"}, batch=2, keep=2
+    )
+    assert found.criteria["right"].mean(axis=1).tolist() == [1, 1, 1, 0, 1]
+    assert [len(own) for own in found.pictures] == [2, 2]

@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Iterable
 
 import pytest
 from PIL import Image
@@ -171,3 +172,18 @@ def test_candidates_travel_as_png_under_the_groups_id() -> None:
         assert isinstance(data, bytes)
         with Image.open(io.BytesIO(data)) as read:
             assert (read.format, read.getpixel((0, 0))) == ("PNG", (255, 0, 0))
+
+
+async def test_an_answer_that_breaks_the_format_is_not_kept_for_a_resumed_run() -> None:
+    class Client:
+        def __init__(self) -> None:
+            self.forgotten: list[str] = []
+
+        def forget(self, keys: Iterable[str]) -> None:
+            self.forgotten += keys
+
+    said = {(0, 1): win(0, keys=("good",)), (1, 0): Verdict(ranks=None, failure="invalid", keys=("bad", "repair"))}
+    client = Client()
+    judged = await RewardPanel((WeightedJudge(by_order(said)),), (client,)).judge(group())  # type: ignore[arg-type]
+    assert judged.status == "failed"
+    assert client.forgotten == ["bad", "repair"]

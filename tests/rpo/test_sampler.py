@@ -197,3 +197,9 @@ def test_latents_in_half_precision_are_refused() -> None:
 def test_the_published_conditioning_truncates() -> None:
     assert [conditioning(sigma, True) for sigma in SIGMAS] == [1, 0.954, 0.9, 0.833, 0.75, 0.642, 0.5, 0.3, 0]
     assert [conditioning(sigma, False) for sigma in SIGMAS] == SIGMAS
+
+
+@pytest.mark.parametrize("shift", [0.1, 0.3, 0.7])
+def test_the_first_step_is_finite_whatever_the_shift(shift: float) -> None:
+    sigmas = sampler.schedule(8, shift).tolist()
+    assert sampler.transition("flow_grpo", 0.7, sigmas, 0).std < 2, "rounding must not make 1 - t almost nothing"

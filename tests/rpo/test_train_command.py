@@ -195,6 +195,7 @@ def test_a_spent_allowance_of_calls_pauses_and_the_next_start_has_its_own(
     said = json.loads((tmp_path / "run" / "status.json").read_text())
     assert (said["state"], said["update"]) == ("paused", 1), "an update asks about two groups in both orders"
     assert "max_calls" in said["problem"]
+    arguments = write(tmp_path, settings, rewards=[{**judge, "max_calls": 60}], gold=None, evaluate_every=0)
     assert train.main(arguments) == 0
     calls = [line["judge_calls"] for line in read_metrics(tmp_path / "run")]
     assert calls == [4, 2], "the two answers before the pause are not asked for again"
@@ -227,6 +228,18 @@ def test_the_votes_of_a_person_train_in_this_process(tmp_path: Path, settings: d
     policy = load_policy(config.policy, "cpu")
     policy.load_adapter(tmp_path / "run" / "lora")
     assert any(each.abs().max() > 0 for name, each in policy.trainable().items() if "lora_B" in name)
+
+
+def test_an_allowance_spent_in_the_first_update_pauses_too(
+    tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    judge = {"rubric": None, "world": "data/shapes/t2i", "max_calls": 2}
+    arguments = write(tmp_path, settings, rewards=[judge], gold=None, evaluate_every=0)
+    assert train.main(arguments) == train.PAUSED
+    assert train.main(arguments) == train.PAUSED or len(read_metrics(tmp_path / "run")) == 1
+    assert train.main(arguments) in (0, train.PAUSED), "every start gets further: what was answered is kept"
+    assert read_metrics(tmp_path / "run")
 
 
 def test_sigterm_saves_the_last_whole_update_and_ends_well(tmp_path: Path, settings: dict[str, Any]) -> None:

@@ -304,3 +304,15 @@ def test_no_prompts_are_refused(tmp_path: Path) -> None:
 def test_groups_that_do_not_divide_are_refused_at_the_start() -> None:
     with pytest.raises(ValueError, match="groups=4 cannot be dealt out to 3 processes"):
         config().per_process(3)
+
+
+@pytest.mark.parametrize("error", [Unreachable("the gold server is down"), ValueError("not of the shapes world")])
+def test_a_gold_judge_that_gives_out_is_told_and_training_goes_on(tmp_path: Path, error: Exception) -> None:
+    settings = config(updates=2, evaluate_every=1, evaluated=3)
+    with trainer(tmp_path, settings, gold=panel(FailingJudge("u2", error))) as opened:
+        assert opened.train() == "finished"
+    first, second = read_metrics(tmp_path)
+    assert first["gold_win_rate_base"]["failed"] == 0
+    assert second["gold_win_rate_base"] == {"value": None, "ci95": None, "n": 0, "failed": 3}
+    assert second["win_rate_base"]["n"] == 3
+    assert second["alarms"] == [f"update 2: gold_win_rate_base: {error}"]

@@ -22,6 +22,9 @@ from workbench.rpo.processes import Processes
 from workbench.rpo.reward import Judged, RewardPanel, png
 from workbench.rpo.rollout import batches, draw_plainly
 from workbench.runs.storage import storage
+from workbench.vlm.errors import StopRun
+
+TRAINING = "win_rate_base"
 
 _CELL = 256
 """Pixels a side that a picture takes in a grid, at most."""
@@ -41,8 +44,8 @@ class _Seen:
 class AgainstBase:
     """Fixed prompts with fixed noise, sampled without fresh noise; every process has its share of them.
 
-    - `panels`: judges by the metric that says how often the policy won against the base; asked in both orders, as the
-      policy is always the first candidate. - `loop`: where they are asked.
+    - `panels`: judges by the metric that says how often the policy won against the base, `TRAINING` for those that
+      train; asked in both orders, as the policy is always the first candidate. - `loop`: where they are asked.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class AgainstBase:
         self._prompts = fixed_prompts(config, prompts)
         self._base: dict[int, bytes] = {}
         self._alarms: Alarms | None = None
+        self._missing = ""
 
     @property
     def is_on(self) -> bool:
@@ -94,6 +98,9 @@ class AgainstBase:
         self._write_grid(update, everyone)
         rates = {name: _win_rate([each.won[name] for each in everyone]) for name in self._panels}
         alarms = self._alarms.check(update, _in_order(everyone), range(len(everyone))) if self._alarms else []
+        if self._missing:
+            alarms = [*alarms, f"update {update}: {self._missing}"]
+            self._missing = ""
         return {**rates, "alarms": alarms}
 
     def _seen(self, update: int, wait: Await) -> list[_Seen]:
@@ -109,11 +116,21 @@ class AgainstBase:
             for number, picture in pictures.items()
         ]
         asked = {name: panel.submit(comparisons, self._loop) for name, panel in self._panels.items()}
-        judged = {name: wait(future) for name, future in asked.items()}
+        judged = {name: self._verdicts(name, future, wait) for name, future in asked.items()}
         return [
-            _Seen(number, picture, {name: _won(each[place]) for name, each in judged.items()})
+            _Seen(number, picture, {name: _won(each[place]) if each else None for name, each in judged.items()})
             for place, (number, picture) in enumerate(pictures.items())
         ]
+
+    def _verdicts(self, name: str, future: "Future[list[Judged]]", wait: Await) -> list[Judged]:
+        """None at all where a judge that is only watched cannot go on: training can."""
+        try:
+            return wait(future)
+        except (StopRun, ValueError) as error:
+            if name == TRAINING:
+                raise
+            self._missing = f"{name}: {error}"
+            return []
 
     def _pictures(self, update: int) -> dict[int, bytes]:
         mine = range(self._processes.index, len(self._prompts), self._processes.count)

@@ -5,6 +5,7 @@ configuration, hash of the state). Where training stood among the prompts follow
 """
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -41,14 +42,20 @@ class _Description(BaseModel):
 
 
 def inputs(config: RpoConfig) -> dict[str, Any]:
-    """What must be the same to go on with a run: all but its length, its patience, addresses, and what saves memory."""
+    """What must be the same to go on with a run.
+
+    All but its length, its patience, addresses, allowances, and what saves memory.
+    """
     return _inputs(config.to_json())
 
 
 def _inputs(fields: dict[str, Any]) -> dict[str, Any]:
     left_out = ("updates", "max_failure_rate", "checkpoint_every", "batch")
     kept = {name: value for name, value in fields.items() if name not in left_out}
-    judges = [{**reward, "base_url": None} for reward in (*fields["rewards"], *filter(None, [fields["gold"]]))]
+    judges = [
+        {**reward, "base_url": None, "max_calls": None}
+        for reward in (*fields["rewards"], *filter(None, [fields["gold"]]))
+    ]
     return {
         **kept,
         "policy": {**fields["policy"], "checkpointing": None},
@@ -62,22 +69,33 @@ def save(run: Path, update: int, state: Mapping[str, Any], config: RpoConfig) ->
     path = run / FOLDER / f"{update:06d}"
     if path.exists():
         return
+    for unfinished in path.parent.glob(".*.tmp"):
+        shutil.rmtree(unfinished, ignore_errors=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    with storage(path):
-        temporary.mkdir(parents=True)
-        torch.save({**state, "random": _random_state()}, temporary / "state.pt")
-        description = {"schema": SCHEMA, "update": update, "sha256": _hash(temporary / "state.pt")}
-        text = json.dumps({**description, "config": config.to_json()}, indent=2)
-        (temporary / "checkpoint.json").write_text(text, encoding="utf-8")
-        for file in (temporary / "state.pt", temporary / "checkpoint.json"):
-            with file.open("rb+") as opened:
-                os.fsync(opened.fileno())
-        temporary.rename(path)
+    try:
+        with storage(path):
+            temporary.mkdir(parents=True)
+            _write(temporary, update, state, config)
+            temporary.rename(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)  # a full disk has room for what is to be said about it
+        raise
     *older, _ = sorted(_saved(run))
     for old in older[: 1 - _KEPT]:
         if old % config.checkpoint_every:
             shutil.rmtree(run / FOLDER / f"{old:06d}", ignore_errors=True)
+
+
+def _write(folder: Path, update: int, state: Mapping[str, Any], config: RpoConfig) -> None:
+    whole = io.BytesIO()  # torch.save into a file says RuntimeError when the disk is full
+    torch.save({**state, "random": _random_state()}, whole)
+    (folder / "state.pt").write_bytes(whole.getbuffer())
+    description = {"schema": SCHEMA, "update": update, "sha256": _hash(folder / "state.pt")}
+    text = json.dumps({**description, "config": config.to_json()}, indent=2)
+    (folder / "checkpoint.json").write_text(text, encoding="utf-8")
+    for file in (folder / "state.pt", folder / "checkpoint.json"):
+        with file.open("rb+") as opened:
+            os.fsync(opened.fileno())
 
 
 def latest(run: Path) -> Path | None:

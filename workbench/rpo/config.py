@@ -15,6 +15,8 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from workbench.atomic import replacing
+from workbench.runs.storage import storage
 from workbench.vlm.settings import is_synthetic
 
 SCHEMA: Literal["workbench.rpo/1"] = "workbench.rpo/1"
@@ -267,7 +269,9 @@ class RpoConfig(_Part):
 
     def save(self, path: str | Path) -> None:
         """Write the run as YAML, presets resolved; `load` gives it back."""
-        Path(path).write_text(yaml.safe_dump(self.to_json(), sort_keys=False), encoding="utf-8")
+        path = Path(path)
+        with storage(path), replacing(path) as temporary:
+            temporary.write_text(yaml.safe_dump(self.to_json(), sort_keys=False), encoding="utf-8")
 
     def to_json(self) -> dict[str, Any]:
         """All fields as plain JSON."""

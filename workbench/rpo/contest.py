@@ -9,6 +9,7 @@ from workbench.pairs.comparison import Comparison, winner
 from workbench.rpo.measured import draw
 from workbench.rpo.policy import Policy, Prompt
 from workbench.rpo.reward import png
+from workbench.rpo.rollout import batches
 
 OVERALL = "overall"
 
@@ -27,17 +28,20 @@ def contest(
 
     - `steps`, `shift`, `truncate`: as in `SamplingConfig`.
     """
-    pairs = []
-    for start in range(0, len(prompts), batch):
-        some = prompts[start : start + batch]
+    pairs: dict[int, list[Comparison]] = {}
+    for numbers in batches(policy, prompts, range(len(prompts)), batch):
+        some = [prompts[number] for number in numbers]
         with policy.reference():
             base = draw(policy, some, seeds, steps, shift, truncate=truncate)
         trained = draw(policy, some, seeds, steps, shift, truncate=truncate)
-        for i, prompt in enumerate(some):
-            for seed, before, after in zip(seeds, base, trained, strict=True):
-                images = (png(before[i]), png(after[i]))
-                pairs.append(Comparison(f"{prompt.id}-s{seed}", policy.task, prompt.text, images, prompt.source))
-    return pairs
+        for i, (number, prompt) in enumerate(zip(numbers, some, strict=True)):
+            pairs[number] = [
+                Comparison(
+                    f"{prompt.id}-s{seed}", policy.task, prompt.text, (png(before[i]), png(after[i])), prompt.source
+                )
+                for seed, before, after in zip(seeds, base, trained, strict=True)
+            ]
+    return [pair for number in sorted(pairs) for pair in pairs[number]]
 
 
 def wins(records: Sequence[VerdictRecord]) -> dict[str, Estimate]:

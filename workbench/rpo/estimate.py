@@ -8,6 +8,7 @@ far as the stated rate is.
 
 import html
 from dataclasses import dataclass
+from math import ceil
 from statistics import mean
 from typing import Any
 
@@ -113,7 +114,7 @@ def estimate(
     model, policy = model_size(config.policy.path), config.policy
     tflop = model.tflop(policy.size)
     equivalents = _equivalents(config)
-    looks = config.updates // config.evaluate_every if config.evaluate_every and config.evaluated else 0
+    looks = ceil(config.updates / config.evaluate_every) if config.evaluate_every and config.evaluated else 0
     looking = config.evaluated * (looks + 1 if looks else 0)
     guided = 2 if policy.true_cfg > 1 else 1
     work = config.updates * config.groups * equivalents + looking * config.sampling.steps * guided
@@ -223,5 +224,6 @@ def _calls(config: RpoConfig, looks: int) -> int:
     """Answers asked for: of all groups, and of the fixed prompts against the frozen base."""
     groups = sum(reward.calls(config.sampling.group) for reward in config.rewards)
     watched = [*config.rewards, *([config.gold] if config.gold else [])]
-    looking = looks * config.evaluated * sum(each.calls(2) for each in watched)
+    both = [each.model_copy(update={"both_orders": True}) for each in watched]
+    looking = looks * config.evaluated * sum(each.calls(2) for each in both)
     return config.updates * config.groups * groups + looking

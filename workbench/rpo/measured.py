@@ -18,7 +18,7 @@ from workbench.evaluation.statistics import Estimate, proportion
 from workbench.rpo.config import SamplingConfig
 from workbench.rpo.draws import generator
 from workbench.rpo.policy import Policy, Prompt
-from workbench.rpo.rollout import draw_plainly
+from workbench.rpo.rollout import batches, draw_plainly
 
 Floats = NDArray[np.float64]
 
@@ -139,26 +139,27 @@ def measure(
 
     - `steps`, `shift`, `truncate`: as in `SamplingConfig`.
 
-    A picture depends on the policy, its prompt's id and its seed. Prompts of one batch must have sources of one size.
+    A picture depends on the policy, its prompt's id and its seed.
     Raises `ValueError` for prompts with the same id, as they would be counted twice.
     """
     if len({prompt.id for prompt in prompts}) < len(prompts) or not prompts:
         raise ValueError(f"prompts: {len(prompts)} prompts, but not each with an id of its own; pass each once")
-    answers: list[list[Mapping[str, bool | None]]] = []
-    diversity, kept = [], []
-    for start in range(0, len(prompts), batch):
-        some = prompts[start : start + batch]
-        drawn = list(
-            zip(*draw(policy, some, seeds, steps, shift, truncate=truncate), strict=True)
-        )  # one tuple of seeds per prompt
-        answers += [[inspect(prompt, each) for each in own] for prompt, own in zip(some, drawn, strict=True)]
-        diversity += [_apart(own) for own in drawn]
-        kept += drawn[: max(keep - start, 0)]
+    answers: dict[int, list[Mapping[str, bool | None]]] = {}
+    diversity, kept = np.zeros(len(prompts)), {}
+    for numbers in batches(policy, prompts, range(len(prompts)), batch):
+        some = [prompts[number] for number in numbers]
+        drawn = zip(*draw(policy, some, seeds, steps, shift, truncate=truncate), strict=True)
+        for number, prompt, own in zip(numbers, some, drawn, strict=True):  # own: one picture for every seed
+            answers[number] = [inspect(prompt, each) for each in own]
+            diversity[number] = _apart(own)
+            if number < keep:
+                kept[number] = own
+    rows = [answers[number] for number in range(len(prompts))]
     criteria = {
-        name: np.array([[np.nan if each[name] is None else each[name] for each in own] for own in answers], np.float64)
-        for name in answers[0][0]
+        name: np.array([[np.nan if each[name] is None else each[name] for each in own] for own in rows], np.float64)
+        for name in rows[0][0]
     }
-    return Measured(tuple(prompts), tuple(seeds), criteria, np.array(diversity), tuple(kept))
+    return Measured(tuple(prompts), tuple(seeds), criteria, diversity, tuple(kept[number] for number in sorted(kept)))
 
 
 def draw(

@@ -39,7 +39,7 @@ class OneGroup:
     """
 
     comparison: Comparison = field(repr=False)
-    judged: Judged
+    judged: Judged = field(repr=False)
     advantages: tuple[float, ...]
     noisy: tuple[int, ...]
     steps: int

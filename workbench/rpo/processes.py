@@ -1,16 +1,21 @@
 """What all processes of a run do together: add up, and go on or stop, whichever of them has a reason to."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast, gather_object
+from accelerate.utils import InitProcessGroupKwargs, broadcast, gather_object
 from torch import Tensor
 
 from workbench.vlm.errors import StopRun
 
 T = TypeVar("T")
+
+_LONGEST_UPDATE = timedelta(hours=12)
+"""So long a process that was asked to stop, or failed, waits for the others to end their update; NCCL by itself would
+give up after minutes."""
 
 
 class Stopped(Exception):
@@ -26,7 +31,9 @@ def launched() -> Accelerator:
 
     Without an accelerator it has to be said: `accelerate` would take each of several processes for the only one.
     """
-    return Accelerator(cpu=not torch.accelerator.is_available())
+    if not torch.accelerator.is_available():
+        return Accelerator(cpu=True)
+    return Accelerator(kwargs_handlers=[InitProcessGroupKwargs(backend=None, timeout=_LONGEST_UPDATE)])
 
 
 class Processes:

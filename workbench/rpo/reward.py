@@ -75,6 +75,10 @@ class RewardPanel:
         parts = await gather_or_stop(
             judge_group(each.judge, comparison, both_orders=each.both_orders) for each in self.judges
         )
+        for verdict in (verdict for part in parts for verdict in part.verdicts):
+            if verdict.failure == "invalid":  # asked again once the server is mended
+                for client in self.clients:
+                    client.forget(verdict.keys)
         if len(parts) == 1:
             return parts[0]
         verdicts = [verdict for part in parts for verdict in part.verdicts]
@@ -98,8 +102,12 @@ class RewardPanel:
         return loop.submit(gather_or_stop(map(self.judge, tuple(comparisons))))
 
     async def close(self) -> None:
-        """Close the clients; call it on the loop they were used on."""
+        """Close the clients; call it on the loop they were used on.
+
+        Answers on their way are waited for and cached, as they are paid for.
+        """
         for client in self.clients:
+            await client.drain()
             await client.close()
 
 

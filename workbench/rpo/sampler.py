@@ -62,7 +62,7 @@ def transition(kind: Kind, eta: float, sigmas: Sequence[float], i: int) -> Trans
             angle = eta * math.pi / 2
             taken, std = t_next * (1 - math.cos(angle)), t_next * math.sin(angle)
         case "flow_grpo" | "dance":
-            g = eta if kind == "dance" else eta * math.sqrt(t / (1 - (sigmas[1] if t == 1 else t)))
+            g = eta if kind == "dance" else eta * math.sqrt(t / (1 - (sigmas[1] if i == 0 else t)))
             taken, std = delta * g**2 / (2 * t), g * math.sqrt(delta)
     return Transition(x=1 - taken, v=-delta - taken * (1 - t), std=std)
 

@@ -65,7 +65,10 @@ def _replay_step(
     std, elements, kl = evaluation.plan.transitions[i].std, x_next[0].numel(), None
     mean = evaluation.mean(i, x_t, cond)
     log_prob = evaluation.log_prob(i, x_next, mean)
-    loss = evaluation.plan.weights[i] * surrogate(log_prob, old_log_prob, advantage, elements, objective)
+    # A single round is on-policy by definition, and in half precision a batch without its ties rounds otherwise than
+    # the one that was sampled, by more than the clip.
+    sampled = log_prob.detach() if objective.rounds == 1 else old_log_prob
+    loss = evaluation.plan.weights[i] * surrogate(log_prob, sampled, advantage, elements, objective)
     if objective.beta > 0:
         with torch.no_grad(), evaluation.policy.reference():
             mean_ref = evaluation.mean(i, x_t, cond)

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from workbench.background import LoopThread
 from workbench.rpo import checkpoint
 from workbench.rpo.advantages import advantages
-from workbench.rpo.against_base import AgainstBase
+from workbench.rpo.against_base import TRAINING, AgainstBase
 from workbench.rpo.config import RpoConfig
 from workbench.rpo.draws import Noise, generator, own_groups, prompts_of_update
 from workbench.rpo.learner import Learner
@@ -30,7 +30,8 @@ from workbench.rpo.rollout import Evaluation, Rollout, batches
 from workbench.rpo.status import State
 from workbench.rpo.strategies import learn, sample_for
 from workbench.runs.folder import RunFolder
-from workbench.vlm.errors import StopRun
+from workbench.runs.storage import storage
+from workbench.vlm.errors import BudgetSpent, StopRun
 
 Asked = list[tuple[Rollout, "Future[list[Judged]]"]]
 
@@ -77,7 +78,7 @@ class Trainer:
         self._journal = Journal(self.path, self.update, config.updates) if self.processes.is_main else None
         self._stop, self._loop = threading.Event(), LoopThread("judging")
         self._panel = panel
-        self._panels = {"win_rate_base": panel, **({"gold_win_rate_base": gold} if gold else {})}
+        self._panels = {TRAINING: panel, **({"gold_win_rate_base": gold} if gold else {})}
         self._base = AgainstBase(config, policy, prompts, self._panels, self._loop, self.processes, self.path)
 
     def train(self) -> State:
@@ -85,8 +86,8 @@ class Trainer:
 
         - `finished`, `stopped`: as asked. - `paused`: a judge failed too often, or for good.
 
-        Raises `StopRun` where the judges never answered, `NotFiniteError`, `MemoryError` with a way out, and what else
-        makes training fail.
+        Raises `StopRun` where the judges never answered or the disk is full at the end, `NotFiniteError`, `MemoryError`
+        with a way out, and what else makes training fail.
         """
         ended: State = "finished"
         problem = ""
@@ -99,7 +100,7 @@ class Trainer:
         except Stopped:
             ended = "stopped"
         except (StopRun, TooManyFailures) as error:
-            if self.update == 0 and isinstance(error, StopRun):
+            if self.update == 0 and isinstance(error, StopRun) and not isinstance(error, BudgetSpent):
                 self._say("failed", str(error))
                 raise
             ended, problem = "paused", str(error)
@@ -113,10 +114,12 @@ class Trainer:
             if self.update:
                 self._save()
             raise told from (error.__cause__ if told is error else error)
-        self._save()
-        if self.processes.is_main and self.update:
-            with self.learner.averaged():
-                self.policy.export(self.path / "lora")
+        try:
+            self._save()
+            self._export()
+        except Exception as error:
+            self._say("failed", str(error))
+            raise
         self._say(ended, problem)
         return ended
 
@@ -236,6 +239,11 @@ class Trainer:
     def _save(self) -> None:
         if self.processes.is_main:
             checkpoint.save(self.path, self.update, self.learner.state(), self.config)
+
+    def _export(self) -> None:
+        if self.processes.is_main and self.update:
+            with storage(self.path / "lora"), self.learner.averaged():
+                self.policy.export(self.path / "lora")
 
     def _say(self, state: State, problem: str = "") -> None:
         if self._journal:

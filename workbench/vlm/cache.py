@@ -114,6 +114,12 @@ class Cache:
             loop.call_soon(self._commit)
         return await stored
 
+    def remove(self, keys: Iterable[str]) -> None:
+        """Forget answers; keys that are not stored are passed over."""
+        with self._explained(), self._open() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("DELETE FROM answers WHERE key = ?", [(key,) for key in keys])
+
     def _commit(self) -> None:
         pending, self._pending = self._pending, []
         if not pending:

@@ -1,7 +1,7 @@
 """Asking a vision-language model questions with images, once each."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -148,6 +148,16 @@ class VlmClient:
             if task not in on_their_way:
                 task.cancel()
                 del self._under_way[key]  # asked again, it must not be joined
+
+    async def drain(self) -> None:
+        """Wait for the answers on their way, which are then cached; what was not sent yet is cancelled."""
+        self.abandon()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Drop answers from the cache, so that the same questions are asked again."""
+        if self.cache:
+            self.cache.remove(keys)
 
     def twin(self) -> Self:
         """A client with the same settings and cache file, for another event loop or to go on after a `StopRun`.
