@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,6 +210,11 @@ def test_both_policies_are_trained_and_compared_with_their_base(executed):
     html = "".join(output.get("data", {}).get("text/html", "") for output in executed.cell_outputs())
     assert "t2i: everything right" in html
     assert "edit: preservation" in html
+    assert html.count("noise added in step") == 2, "one group of each"
+    assert html.count(", advantage ") == 2 * 2 * 2, "of two candidates each, as a caption and as words for the picture"
+    for task in ("t2i", "edit"):
+        assert re.search(rf"{task}: the judge prefers the base in \d+ of 16 pairs", executed.printed())
+        assert re.search(rf"{task}: \d+ alarms", executed.printed())
 
 
 @each(COMPARING)

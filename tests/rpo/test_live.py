@@ -168,6 +168,7 @@ def test_in_a_notebook_outputs_are_rewritten_in_place_and_survive_the_export(tra
     assert status["data"]["text/plain"].startswith("finished · update 40 of 40")
     drawn = curves["data"]["application/vnd.plotly.v1+json"]
     assert max(drawn["data"][2]["x"]) == 40
+    assert drawn["layout"]["meta"]["title"] == "Training rpo-1 (synthetic)"
     assert "update 40" in curves["data"]["text/html"]
     assert "data:image/webp" in grid["data"]["text/html"]
     page, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)

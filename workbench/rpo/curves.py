@@ -116,9 +116,11 @@ def curves_figure(metrics: Sequence[Mapping[str, Any]], title: str, *, synthetic
             figure.add_hline(y=panel.reference, line=REFERENCE, **place)
         figure.update_yaxes(tickformat=panel.ticks, rangemode=panel.range, **place)
     figure.update_xaxes(title_text="update", tickformat=",d", row=rows)
+    title = f"{title} (synthetic)" if synthetic else title
     figure.update_layout(
         template={"layout": dict(LAYOUT)},
-        title=f"{title} (synthetic)" if synthetic else title,
+        title=title,
+        meta={"title": title},  # as it is, whatever becomes of the colours in the other
         height=rows * _ROW + 140,
         margin_t=96,
     )
