@@ -66,7 +66,7 @@ def test_every_arm_is_a_configuration_and_groups_of_eight_have_as_many_pictures(
     eight = arms.config_of(arms.ARMS["groups of 8"], "t2i", "model", 0, {})
     assert (eight.sampling.group, eight.objective.advantage, eight.groups) == (8, "group", 8)
     paper = arms.config_of(arms.ARMS["paper, rubric"], "t2i", "model", 0, {})
-    assert (paper.sampling.window, paper.rewards[0].rubric) == ("all", "rubrics/shapes_t2i_fidelity.yaml")
+    assert (paper.sampling.window, paper.rewards[0].rubric) == ("all", "rubrics/shapes_t2i_fidelity_v2.yaml")
 
 
 def test_the_most_valuable_runs_come_first(bench: dict[str, ModuleType]) -> None:

@@ -35,18 +35,6 @@ def triples():
     return edit_triples(PAIRS, 0, "test")
 
 
-def test_single_frames_are_what_the_autoencoder_of_videos_makes_of_them(untrained):
-    vae, frames = untrained.vae, qwen_vae.Frames(untrained.vae)
-    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    with torch.no_grad():
-        mean, log_variance = frames.moments(x)
-        posterior = vae.encode(x[:, :, None]).latent_dist
-        torch.testing.assert_close(mean, posterior.mean[:, :, 0], atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(log_variance, posterior.logvar[:, :, 0], atol=1e-5, rtol=1e-4)
-        theirs = vae.decode(posterior.mean).sample[:, :, 0]
-        torch.testing.assert_close(frames.decode(mean).clamp(-1, 1), theirs, atol=1e-4, rtol=1e-4)
-
-
 def test_the_tokenizer_has_as_many_tokens_before_the_picture_as_qwens_own(untrained):
     pipeline = QwenImageEditPipeline(*[None] * 6)
     template = pipeline.prompt_template_encode

@@ -12,6 +12,7 @@ from workbench.pairs.comparison import Task
 from workbench.rpo.config import PolicyConfig
 from workbench.rpo.policies.base import Embeddings, LoraPolicy, weights_dtype
 from workbench.rpo.policies.latents import pack, to_tensor
+from workbench.rpo.policies.one_frame import take_one_frame
 from workbench.rpo.policies.qwen_text import read_beside, size_seen
 from workbench.rpo.policies.sources import fitting, open_source
 from workbench.rpo.policy import Cond, Prompt
@@ -34,6 +35,7 @@ class QwenEditPolicy(LoraPolicy):
     ) -> None:
         super().__init__(pipeline, config, seed=seed, embeddings=embeddings)
         self.processor = processor
+        take_one_frame(self.vae)
         shape = (1, self.channels, 1, 1)
         self._mean = torch.tensor(self.vae.config.latents_mean, device=self.device).view(shape)
         self._std = torch.tensor(self.vae.config.latents_std, device=self.device).view(shape)
