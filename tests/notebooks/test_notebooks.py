@@ -200,7 +200,7 @@ def test_headless_the_editors_views_are_static(executed):
 @each(TRAINING)
 def test_both_policies_are_trained_and_compared_with_their_base(executed):
     for task in ("t2i", "edit"):
-        folder = executed.outputs / f"rpo-{task}-default-0"
+        (folder,) = (path for path in executed.outputs.glob(f"rpo-{task}-default-*") if path.is_dir())
         assert read_manifest(folder).status == "finished"
         assert [line["update"] for line in read_metrics(folder)] == [1, 2]
         assert (folder / "lora" / "pytorch_lora_weights.safetensors").exists()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from workbench.rpo.config import RpoConfig
 from workbench.rpo.curves import PANELS, curve, curves_figure, curves_table
-from workbench.rpo.launch import Training
+from workbench.rpo.launch import Training, TrainingError
 from workbench.rpo.live import LiveView, any_synthetic, grids_shown, status_shown
 from workbench.runs.folder import RunFolder
 
@@ -86,6 +86,12 @@ def test_a_problem_is_shown_as_it_is_and_never_as_html(training):
     assert "<script" not in html
 
 
+def test_nothing_goes_on_after_a_pause_as_if_training_were_done(training):
+    write(training, 20, "paused", problem="the judge is down")
+    with pytest.raises(TrainingError, match=r"rpo-1 is paused: the judge is down; run this again to go on"):
+        LiveView(training).watch()
+
+
 @pytest.mark.parametrize(
     ("reward", "synthetic"),
     [
@@ -140,7 +146,6 @@ def test_a_run_without_an_update_yet_is_shown_too(tmp_path):
 
 WATCH = """
 import threading, time
-from workbench.rpo.launch import Training
 from workbench.rpo.live import LiveView
 from workbench.runs.folder import RunFolder
 from test_live import write

@@ -22,7 +22,7 @@ from workbench.foreign import displayable, foreign_html
 from workbench.html import FONT
 from workbench.rpo.config import RpoConfig
 from workbench.rpo.curves import curves_figure, curves_table
-from workbench.rpo.launch import Training
+from workbench.rpo.launch import Training, TrainingError
 from workbench.rpo.status import Status
 
 _WIDEST = 768  # pixels of a grid in a notebook
@@ -62,14 +62,17 @@ class LiveView:
     def watch(self, every: float = 2.0) -> Status:
         """Show the run and follow it until it ends; `every` is in seconds. To stop watching leaves it running.
 
-        Raises `TrainingError` when training failed.
+        Raises `TrainingError` when training failed, or is paused for a judge: nothing should go on as if it were done.
         """
         self.display()
         while self.training.status().is_alive:
             time.sleep(every)
             self._refresh()
         self._refresh()
-        return self.training.wait()
+        status = self.training.wait()
+        if status.state == "paused":
+            raise TrainingError(f"{self.training.out} is paused: {status.problem}; run this again to go on")
+        return status
 
     def to_html(self) -> str:
         """All of it as one block of HTML without script; the curves are a table."""
