@@ -146,6 +146,7 @@ def test_a_run_without_an_update_yet_is_shown_too(tmp_path):
 
 WATCH = """
 import threading, time
+from workbench.rpo.launch import Training
 from workbench.rpo.live import LiveView
 from workbench.runs.folder import RunFolder
 from test_live import write
