@@ -261,3 +261,19 @@ def test_sigterm_saves_the_last_whole_update_and_ends_well(tmp_path: Path, setti
     assert said["state"] == "stopped"
     assert said["update"] == len(read_metrics(run)) == len(out.splitlines())
     assert (run / "checkpoints" / f"{said['update']:06d}" / "state.pt").exists()
+
+
+def test_sigterm_while_prompts_are_encoded_ends_at_once(tmp_path: Path, settings: dict[str, Any]) -> None:
+    prompts = tmp_path / "many.txt"
+    prompts.write_text("".join(f"{i} red circles\n" for i in range(20_000)))
+    arguments = write(tmp_path, settings, prompts=str(prompts), groups=200, updates=100)
+    process = subprocess.Popen([sys.executable, "-m", "workbench.rpo.train", *arguments], stderr=subprocess.PIPE)
+    run, end = tmp_path / "run", time.monotonic() + 120
+    while not (run / "run.json").exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
+    assert not read_metrics(run)

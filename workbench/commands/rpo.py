@@ -50,11 +50,13 @@ def rpo_train(
     from workbench.rpo.config import RpoConfig
     from workbench.rpo.launch import TrainingError, start
 
-    training = start(RpoConfig.load(config), out, processes=processes)
+    asked = RpoConfig.load(config)
     try:
-        status = training.follow(print)
-    except KeyboardInterrupt:
-        status = training.stop()
+        training = start(asked, out, processes=processes)
+        try:
+            status = training.follow(print)
+        except KeyboardInterrupt:
+            status = training.stop()
     except TrainingError as error:
         sys.exit(f"workbench: {error}")
     print(f"{status.state} after update {status.update} of {status.updates}: {out}")

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+import torch
 from accelerate import Accelerator
 
 from workbench.judges.verdict import Judge
@@ -43,7 +44,7 @@ from workbench.vlm.errors import StopRun
 PAUSED = 3
 """The exit status of a run that waits for its judge."""
 
-EXPECTED = (ValueError, StopRun, NotFiniteError, MemoryError, ElsewhereError)
+EXPECTED = (ValueError, StopRun, NotFiniteError, FloatingPointError, MemoryError, ElsewhereError)
 """What has a message for the user; anything else is a bug, with a traceback."""
 
 
@@ -68,9 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Stopping:
-    """SIGTERM and SIGINT as a wish, granted once there is somebody to grant it; only a main thread hears them."""
+    """SIGTERM and SIGINT as a wish, granted once there is somebody to grant it; only a main thread hears them.
 
-    def __init__(self) -> None:
+    Before that a process on its own is interrupted: there is nothing to save yet. One of several would leave the others
+    waiting for it.
+    """
+
+    def __init__(self, *, is_alone: bool) -> None:
+        self._is_alone = is_alone
         self._asked = False
         self._stop: Callable[[], None] | None = None
 
@@ -93,6 +99,8 @@ class _Stopping:
         self._asked = True
         if self._stop:
             self._stop()
+        elif self._is_alone:
+            raise KeyboardInterrupt
 
 
 def train(
@@ -118,8 +126,16 @@ def train(
     last whole update saved. Everything but a person trains as well by `workbench.rpo.launch.start`, which outlives the
     kernel. Raises `ValueError` and the others of `EXPECTED`.
     """
-    with _Stopping() as stopping:
-        return _train(config, Path(out), person, is_resumed, accelerator or launched(), stopping)
+    accelerator = accelerator or launched()
+    with _Stopping(is_alone=accelerator.num_processes == 1) as stopping:
+        try:
+            return _train(config, Path(out), person, is_resumed, accelerator, stopping)
+        except KeyboardInterrupt:
+            return "stopped"
+        except torch.OutOfMemoryError as error:  # of the models themselves: the trainer has its own advice
+            from workbench.rpo.estimate import advice  # and with it all of diffusers
+
+            raise MemoryError(f"{config.policy.path} does not fit: {error}; {advice(config)}") from error
 
 
 def _train(
