@@ -25,7 +25,7 @@ def configs(file: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, RpoConfig]
     namespace: dict[str, Any] = {}
     exec(cells[0], namespace)
     namespace |= {**yaml.safe_load(file.read_text()), "base_url": "http://127.0.0.1:8000/v1"}
-    built = next(cell for cell in cells if cell.startswith("configs = {}"))
+    built = next(cell for cell in cells if cell.startswith("configs, model = {}"))
     imports = [line for line in cells[1].splitlines() if line.startswith(("from workbench", "from pathlib"))]
     exec("\n".join([*imports, built]), namespace)
     found: dict[str, RpoConfig] = namespace["configs"]

@@ -100,6 +100,7 @@ def test_nothing_goes_on_after_a_pause_as_if_training_were_done(training):
         ({"world": "data/shapes/t2i"}, True),
         ({"base_url": "http://127.0.0.1:8000/v1", "model": "shapes-1-abc"}, True),
         ({"base_url": "http://127.0.0.1:8000/v1", "model": "Qwen3-VL-8B"}, False),
+        ({"base_url": "http://127.0.0.1:8000/v1", "model": "Qwen3-VL-8B", "world": "data/shapes/t2i"}, False),
     ],
 )
 def test_every_title_says_synthetic_when_and_only_when_a_judge_is(training, reward, synthetic):

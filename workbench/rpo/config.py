@@ -154,7 +154,8 @@ class RewardConfig(_Part):
     @property
     def is_synthetic(self) -> bool:
         """Whether the judge is of the embedded world, or no judge at all but its exact measurement."""
-        return self.kind in ("oracle", "shuffled") or bool(self.world) or is_synthetic(self.model)
+        own = self.kind in ("oracle", "shuffled") or bool(self.world and not self.base_url)
+        return own or is_synthetic(self.model)
 
     def calls(self, candidates: int) -> int:
         """Answers asked of a model about a group of so many candidates."""
