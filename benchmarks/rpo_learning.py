@@ -21,7 +21,6 @@ from typing import Any
 
 import torch
 import yaml
-from diffusers.utils.logging import disable_progress_bar
 from PIL import Image
 from rpo_learning_arms import ARMS, Arm, config_of, panel_of, schedule
 from rpo_learning_lines import Line, Look, Rates, read_results
@@ -244,7 +243,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, help="benchmarks/results/rpo_learning_TASK.jsonl unless given")
     options = parser.parse_args()
-    disable_progress_bar()
     torch.set_num_threads(options.threads)
     out = options.out or Path(f"benchmarks/results/rpo_learning_{options.task}.jsonl")
     policy = options.policy or POLICIES[options.task]

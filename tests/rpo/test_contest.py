@@ -9,7 +9,7 @@ from toy_policy import PROMPTS, ToyPolicy
 
 from workbench.evaluation.record import VerdictRecord
 from workbench.rpo import contest as module
-from workbench.rpo.contest import OVERALL, contest, failed, wins
+from workbench.rpo.contest import OVERALL, contest, failed, lost, wins
 from workbench.rpo.measured import measure
 from workbench.rpo.policy import Prompt
 
@@ -40,6 +40,10 @@ def test_a_win_needs_both_orders_and_a_failed_pair_is_left_out_and_counted():
     assert found[OVERALL].value == pytest.approx((1 + 0 + 0.5) / 3)
     assert found[OVERALL].n == 3
     assert failed(RECORDS) == 1
+
+
+def test_a_pair_is_lost_where_both_orders_prefer_the_base():
+    assert lost(RECORDS) == ["p2"]
 
 
 def test_every_criterion_the_judge_was_asked_for_has_its_own_share():

@@ -68,6 +68,14 @@ def failed(records: Sequence[VerdictRecord]) -> int:
     return len({record.pair_id for record in records if record.ranks is None})
 
 
+def lost(records: Sequence[VerdictRecord]) -> list[str]:
+    """The pairs in which both orders prefer the base's candidate."""
+    outcomes: dict[str, set[str]] = {}
+    for record in records:
+        outcomes.setdefault(record.pair_id, set()).add(record.outcome)
+    return [pair for pair, said in outcomes.items() if said == {"a"}]
+
+
 def _won(outcomes: Sequence[str]) -> float:
     shares: Mapping[str, float] = {"a": 0.0, "b": 1.0}
     return fmean(shares.get(each, 0.5) for each in outcomes) if len(set(outcomes)) == 1 else 0.5

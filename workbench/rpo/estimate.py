@@ -85,7 +85,7 @@ class Needs:
             ("one forward pass", f"{pictures} + {text} tokens, {self.tflop:.3g} TFLOP"),
             ("one group", f"{self.equivalents:.1f} forward-equivalents at most"),
             ("one update", f"{config.groups} groups of {config.sampling.group} on {self.processes} process(es)"),
-            ("computing", f"{self.hours:.3g} h for {config.updates} updates at {self.tflops:g} TFLOP/s a device"),
+            ("computing", f"{_time(self.hours)} for {config.updates} updates at {self.tflops:g} TFLOP/s a device"),
             ("images", f"{self.images:,}"),
             ("judge calls", f"{self.judge_calls:,} at most, repeated answers come from the cache"),
         ]
@@ -156,6 +156,13 @@ def advice(config: RpoConfig) -> str:
 
 def _size(gigabytes: float) -> str:
     return f"{gigabytes:.1f} GB" if gigabytes >= 0.1 else f"{gigabytes * 1e3:.3g} MB"
+
+
+def _time(hours: float) -> str:
+    for unit, name in ((1.0, "h"), (1 / 60, "min")):
+        if hours >= unit:
+            return f"{hours / unit:.3g} {name}"
+    return f"{3600 * hours:.2g} s"
 
 
 def _count(number: int) -> str:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import torch
+from diffusers.utils.logging import disable_progress_bar
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -29,6 +30,7 @@ def load_policy(
 
     Raises `ValueError` for a path that is no pipeline, and for one of an unknown class.
     """
+    disable_progress_bar()
     match class_name(config.path):
         case "FluxPipeline":
             return FluxPolicy.load(config, device, seed=seed, embeddings=embeddings, dtype=dtype)
