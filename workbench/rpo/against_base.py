@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,15 @@ Await = Callable[["Future[list[Judged]]"], list[Judged]]
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One fixed prompt's picture, and by metric's name what came of it: 1 won, 0 lost, 1/2 a tie, None a failure."""
+    """One fixed prompt's picture, and by metric's name what came of it: 1 won, 0 lost, 1/2 a tie, None a failure.
+
+    - `missing`: by metric's name, why a judge that is only watched said nothing at all.
+    """
 
     number: int
     picture: bytes
-    won: Mapping[str, float | None]
+    won: Mapping[str, float | None] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 class AgainstBase:
@@ -63,7 +67,6 @@ class AgainstBase:
         self._prompts = fixed_prompts(config, prompts)
         self._base: dict[int, bytes] = {}
         self._alarms: Alarms | None = None
-        self._missing = ""
 
     @property
     def is_on(self) -> bool:
@@ -79,7 +82,7 @@ class AgainstBase:
         with self._policy.reference():
             mine = self._processes.attempt(lambda: self._pictures(0), self._policy.device)
         self._base = dict(mine)
-        everyone = self._processes.gather([_Seen(number, picture, {}) for number, picture in mine.items()])
+        everyone = self._processes.gather([_Seen(number, picture) for number, picture in mine.items()])
         if not self._processes.is_main:
             return
         self._write_grid(0, everyone)
@@ -98,10 +101,8 @@ class AgainstBase:
         self._write_grid(update, everyone)
         rates = {name: _win_rate([each.won[name] for each in everyone]) for name in self._panels}
         alarms = self._alarms.check(update, _in_order(everyone), range(len(everyone))) if self._alarms else []
-        if self._missing:
-            alarms = [*alarms, f"update {update}: {self._missing}"]
-            self._missing = ""
-        return {**rates, "alarms": alarms}
+        missing = {f"update {update}: {name}: {why}" for each in everyone for name, why in each.missing.items()}
+        return {**rates, "alarms": [*alarms, *sorted(missing)]}
 
     def _seen(self, update: int, wait: Await) -> list[_Seen]:
         pictures = self._pictures(update)
@@ -116,21 +117,24 @@ class AgainstBase:
             for number, picture in pictures.items()
         ]
         asked = {name: panel.submit(comparisons, self._loop) for name, panel in self._panels.items()}
-        judged = {name: self._verdicts(name, future, wait) for name, future in asked.items()}
+        judged: dict[str, list[Judged]] = {}
+        missing: dict[str, str] = {}
+        for name, future in asked.items():
+            try:
+                judged[name] = wait(future)
+            except (StopRun, ValueError) as error:  # a judge that is only watched cannot go on: training can
+                if name == TRAINING:
+                    raise
+                missing[name] = str(error)
         return [
-            _Seen(number, picture, {name: _won(each[place]) if each else None for name, each in judged.items()})
+            _Seen(
+                number,
+                picture,
+                {name: _won(judged[name][place]) if name in judged else None for name in asked},
+                missing,
+            )
             for place, (number, picture) in enumerate(pictures.items())
         ]
-
-    def _verdicts(self, name: str, future: "Future[list[Judged]]", wait: Await) -> list[Judged]:
-        """None at all where a judge that is only watched cannot go on: training can."""
-        try:
-            return wait(future)
-        except (StopRun, ValueError) as error:
-            if name == TRAINING:
-                raise
-            self._missing = f"{name}: {error}"
-            return []
 
     def _pictures(self, update: int) -> dict[int, bytes]:
         mine = range(self._processes.index, len(self._prompts), self._processes.count)

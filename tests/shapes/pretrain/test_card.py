@@ -1,9 +1,13 @@
-"""The model cards of the tiny policies: the templates and what is put into them."""
+"""What stands beside the weights of the tiny policies: cards, and configurations without paths."""
+
+import json
+from pathlib import Path
 
 import pytest
 
 from workbench.evaluation.statistics import Estimate
 from workbench.shapes.pretrain.card import write_card
+from workbench.shapes.pretrain.folder import forget_paths
 
 FACTS = dict.fromkeys(("last_seed", "vae_steps", "flow_steps", "seed", "weights"), 4_600)
 
@@ -25,3 +29,15 @@ def test_a_card_has_a_line_for_everything_measured_and_no_empty_place(template, 
     assert "4,600 of flow matching" in card
     assert "{" not in card
     assert "ynthetic" in card
+
+
+def test_no_configuration_says_where_it_was_loaded_from(tmp_path):
+    (tmp_path / "vae").mkdir()
+    (tmp_path / "vae" / "config.json").write_text('{"_name_or_path": "/home/somebody/vae", "sample_size": 64}')
+    (tmp_path / "vocab.json").write_text('{"a": 1}')
+    forget_paths(tmp_path)
+    assert json.loads((tmp_path / "vae" / "config.json").read_text()) == {"sample_size": 64}
+    assert (tmp_path / "vocab.json").read_text() == '{"a": 1}'
+    committed = list((Path(__file__).parents[3] / "data/models").rglob("*.json"))
+    assert len(committed) > 10
+    assert [file for file in committed if "_name_or_path" in file.read_text()] == []

@@ -20,6 +20,7 @@ from workbench.shapes.pretrain.accuracy import FULLY, accuracy, right
 from workbench.shapes.pretrain.card import write_card
 from workbench.shapes.pretrain.effort import scaled
 from workbench.shapes.pretrain.flow import FlowSettings, train_flow
+from workbench.shapes.pretrain.folder import forget_paths
 from workbench.shapes.pretrain.vae import encode, reconstructed, train_vae
 from workbench.shapes.scene import COLORS, SHAPES
 from workbench.shapes.small_world import picture, prompts, t2i_scenes
@@ -198,6 +199,7 @@ def make(out: Path, *, seed: int = 0, effort: float = 1.0) -> None:
         pipeline = load(out)
         train(pipeline, asked, latents, FlowSettings(steps=scale(steps), shift=SHIFT), seed + number)
         pipeline.to(torch.float16).save_pretrained(out)
+    forget_paths(out)
     print(f"{out}: trained in {(time.monotonic() - start) / 60:.0f} minutes", flush=True)
     describe(out, seed=seed, effort=effort)
 

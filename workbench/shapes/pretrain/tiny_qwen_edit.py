@@ -31,6 +31,7 @@ from workbench.shapes.pretrain.accuracy import EDIT_CRITERIA, FULLY, accuracy, r
 from workbench.shapes.pretrain.card import write_card
 from workbench.shapes.pretrain.effort import scaled
 from workbench.shapes.pretrain.flow import FlowSettings, train_flow
+from workbench.shapes.pretrain.folder import forget_paths
 from workbench.shapes.pretrain.qwen_text import (
     DROPPED,
     Seen,
@@ -251,3 +252,4 @@ def save(policy: EditPolicy, folder: Path) -> None:
     del video["image_processor_type"]
     (folder / "processor" / "video_preprocessor_config.json").write_text(json.dumps(video, indent=2) + "\n")
     (folder / "model_index.json").write_text(json.dumps(INDEX, indent=2) + "\n")
+    forget_paths(folder)
