@@ -51,7 +51,6 @@ class LiveView:
         self.training = training
         self._synthetic = any_synthetic(training.config)
         self._handles: list[Any] = []
-        self._drawn: object = None
 
     def display(self) -> None:
         """Show the run as it is now, below the running cell."""
@@ -83,8 +82,11 @@ class LiveView:
 
     def _refresh(self) -> None:
         for handle, part in zip(self._handles, self._parts(self.training.status()), strict=True):
-            if handle is not None:  # outside a notebook nothing can be rewritten
-                handle.update(part)
+            if handle is None:  # outside a notebook nothing can be rewritten
+                continue
+            if part.more:  # JupyterLab's plotly draws a figure once: without it for a moment, it is drawn anew
+                handle.update(Shown(part.text, part.html))
+            handle.update(part)
 
     def _parts(self, status: Status) -> tuple[Shown, Shown, Shown]:
         metrics = self.training.metrics()
