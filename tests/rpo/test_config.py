@@ -14,9 +14,10 @@ def test_the_defaults_of_the_parts_are_the_default_preset() -> None:
     run = RpoConfig.of(**RUN)
     assert run == RpoConfig(**RUN) == RpoConfig.of("default", **RUN)
     assert (run.sampling, run.objective, run.optimizer) == (SamplingConfig(), ObjectiveConfig(), OptimizerConfig())
-    assert (run.sampling.kind, run.sampling.eta, run.sampling.window, run.sampling.weights) == (
-        "flow_grpo", 0.7, 1, "noise"
-    )  # fmt: skip
+    assert (run.sampling.kind, run.sampling.eta, run.sampling.window, run.sampling.starts) == ("cps", 0.7, 1, (1, 4))
+    assert run.sampling.mirrored
+    assert run.sampling.same_noise
+    assert run.sampling.weights == "noise"
     assert (run.objective.advantage, run.objective.clip_on, run.objective.kl) == ("centered", "joint", "gaussian")
     assert (run.optimizer.lr, run.optimizer.warmup, run.optimizer.betas, run.groups) == (1.5e-4, 10, (0.9, 0.99), 32)
 
@@ -24,7 +25,15 @@ def test_the_defaults_of_the_parts_are_the_default_preset() -> None:
 def test_paper_is_what_was_published() -> None:
     run = RpoConfig.of("paper", **RUN)
     assert run.sampling == SamplingConfig(
-        steps=8, shift=3.0, kind="dance", eta=0.3, window="all", weights="uniform", group=2, truncate=True
+        steps=8,
+        shift=3.0,
+        kind="dance",
+        eta=0.3,
+        window="all",
+        mirrored=False,
+        weights="uniform",
+        group=2,
+        truncate=True,
     )
     assert run.objective == ObjectiveConfig(
         advantage="paper", clip=(0.2, 0.2), clip_on="mean", kl="log_ratio", beta=0.01, strategy="replay"

@@ -151,7 +151,7 @@ def test_noise_weights_make_up_for_the_sensitivity_of_a_step(kind: str, eta: flo
 
 
 def test_noise_weights_are_one_on_average_over_the_steps_windows_reach() -> None:
-    plans = [planned(seed, window=1, weights="noise", kind="flow_grpo", eta=0.7) for seed in range(40)]
+    plans = [planned(seed, window=1, starts=(0, 3), weights="noise", kind="flow_grpo", eta=0.7) for seed in range(40)]
     weights = {step: weight for plan in plans for step, weight in plan.weights.items()}
     assert sorted(weights) == [0, 1, 2, 3]
     assert fmean(weights.values()) == pytest.approx(1)
@@ -171,7 +171,7 @@ def test_the_ode_trains_nothing() -> None:
     ("sampling", "message"),
     [
         ({"window": 0}, r"window=0 .* window at least 1"),
-        ({"window": 5}, r"window=5 from starts=\[0, 3\] does not fit the steps 0 to 6"),
+        ({"window": 5, "starts": [0, 3]}, r"window=5 from starts=\[0, 3\] does not fit the steps 0 to 6"),
         ({"window": 1, "starts": [3, 2]}, r"starts=\[3, 2\]"),
         ({"window": 1, "starts": [-1, 2]}, r"starts=\[-1, 2\]"),
         ({"kind": "cps", "eta": 1.1}, r"eta=1\.1: kind 'cps'"),

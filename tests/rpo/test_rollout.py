@@ -93,6 +93,16 @@ def test_noise_is_its_own_for_every_update_group_candidate_and_step() -> None:
     assert Noise(0, 0, (1,), 2).fresh(0, like).equal(Noise(0, 0, (0, 1), 2).fresh(0, like)[2:])
 
 
+def test_mirrored_candidates_take_the_same_noise_with_opposite_signs() -> None:
+    like = torch.zeros(1, 4, 2)
+    plain, mirrored = Noise(0, 3, (5, 6), 3).fresh(1, like), Noise(0, 3, (5, 6), 3, mirrored=True).fresh(1, like)
+    for group in (0, 3):
+        first, second, third = mirrored[group : group + 3]
+        assert first.equal(plain[group])
+        assert second.equal(-first)
+        assert third.equal(plain[group + 2])  # has nobody to mirror
+
+
 def test_prompts_come_once_in_an_epoch_in_an_order_of_its_own() -> None:
     epochs = [[position(0, 20 * epoch + place, 20) for place in range(20)] for epoch in (0, 1)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(20))

@@ -24,7 +24,14 @@ SCHEMA: Literal["workbench.rpo/1"] = "workbench.rpo/1"
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
     "paper": {
-        "sampling": {"kind": "dance", "eta": 0.3, "window": "all", "weights": "uniform", "truncate": True},
+        "sampling": {
+            "kind": "dance",
+            "eta": 0.3,
+            "window": "all",
+            "mirrored": False,
+            "weights": "uniform",
+            "truncate": True,
+        },
         "objective": {"advantage": "paper", "clip_on": "mean", "kl": "log_ratio"},
         "optimizer": {"lr": 5e-5, "warmup": 0, "betas": [0.9, 0.999]},
     },
@@ -68,17 +75,19 @@ class SamplingConfig(_Part):
 
     steps: int = Field(default=8, ge=2)
     shift: float = Field(default=3.0, gt=0)
-    kind: Literal["flow_grpo", "dance", "cps", "ode"] = "flow_grpo"
+    kind: Literal["flow_grpo", "dance", "cps", "ode"] = "cps"
     """Of the noisy steps; all others, and always the last one, are ODE steps."""
     eta: float = Field(default=0.7, ge=0)
     window: int | Literal["all"] = 1
     """How many consecutive steps are noisy and trained; `all` is every step but the last."""
-    starts: tuple[int, int] = (0, 3)
+    starts: tuple[int, int] = (1, 4)
     """First and last step at which a window may start, drawn anew for every update."""
     weights: Literal["uniform", "noise"] = "noise"
     """`noise` weighs a trained step by its noise over its sensitivity, so that early steps count."""
     same_noise: bool = True
     """Candidates of a group start from one noise, and share all evaluations up to the first noisy step."""
+    mirrored: bool = True
+    """Two and two candidates take the noise z and -z at noisy steps: further apart, their common part cancels."""
     group: int = Field(default=2, ge=2)
     """Candidates per prompt."""
     truncate: bool = False

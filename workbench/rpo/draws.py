@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -69,12 +70,19 @@ class Noise:
 
     - `seed`, `update`: of the run; looks at fixed prompts have an update of their own, -1.
     - `groups`: the groups' numbers within the update. - `candidates`: how many each has.
+    - `mirrored`: every second candidate's fresh noise is minus that of the one before it.
     """
 
     seed: int
     update: int
     groups: Sequence[int]
     candidates: int
+    mirrored: bool = False
+
+    @classmethod
+    def of(cls, config: RpoConfig, update: int, groups: Sequence[int]) -> Self:
+        """The noise of an update of a run."""
+        return cls(config.seed, update, groups, config.sampling.group, config.sampling.mirrored)
 
     def initial(self, shared: bool) -> list[torch.Generator]:
         """For x_1: one generator for each group with `shared`, else one for each candidate."""
@@ -83,12 +91,13 @@ class Noise:
 
     def fresh(self, step: int, like: Tensor) -> Tensor:
         """Standard normal `(groups * candidates, *)` for a noisy step of latents `like` `(B, *)`, on their device."""
-        z = [
-            torch.randn(like.shape[1:], generator=self._generator(group, candidate, step))
-            for group in self.groups
-            for candidate in range(self.candidates)
-        ]
+        z = [self._drawn(group, candidate, step, like) for group in self.groups for candidate in range(self.candidates)]
         return torch.stack(z).to(like)
+
+    def _drawn(self, group: int, candidate: int, step: int, like: Tensor) -> Tensor:
+        if self.mirrored and candidate % 2:
+            return -self._drawn(group, candidate - 1, step, like)
+        return torch.randn(like.shape[1:], generator=self._generator(group, candidate, step))
 
     def _generator(self, group: int, candidate: int, step: int | str) -> torch.Generator:
         return generator(self.seed, "update", self.update, "group", group, "candidate", candidate, "step", step)

@@ -84,7 +84,7 @@ async def one_group(
     plan = make_plan(config.sampling, generator(config.seed, "update", update, "plan"))
     evaluation = Evaluation(policy, plan, config.sampling.truncate, update)
     for number, prompt in enumerate(prompts_of_update(config, prompts, update)[: max(tries, 1)]):
-        noise = Noise(config.seed, update, [number], config.sampling.group)
+        noise = Noise.of(config, update, [number])
         pictures = sample(evaluation, policy.encode([prompt]), noise).pictures()
         comparison = comparison_of(update, number, policy.task, prompt.text, pictures, prompt.source)
         judged = await panel.judge(comparison)

@@ -199,7 +199,7 @@ class Trainer:
             self._go_on(asked)
             with self._watch.part("sample"):
                 cond = self.policy.encode([prompts[j] for j in numbers])
-                noise = Noise(config.seed, update, numbers, config.sampling.group)
+                noise = Noise.of(config, update, numbers)
                 rollout = sample_for(config.objective, evaluation, cond, noise)
                 pictures = rollout.pictures()
                 shown = [pictures[at : at + rollout.group] for at in range(0, len(pictures), rollout.group)]
