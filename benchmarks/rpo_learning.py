@@ -28,16 +28,16 @@ from rpo_learning_report import report
 
 from workbench.atomic import replacing
 from workbench.pairs.comparison import Task
-from workbench.rpo.alarms import Alarms
 from workbench.rpo.config import RpoConfig
-from workbench.rpo.inspection import inspect_prompt
-from workbench.rpo.measured import Measured, measure
 from workbench.rpo.policies.base import LoraPolicy
 from workbench.rpo.policies.load import load_policy
 from workbench.rpo.policy import Cond, Policy, Prompt
 from workbench.rpo.reward import RewardPanel, png
 from workbench.rpo.rewards_from import build_judges
 from workbench.rpo.trainer import Trainer
+from workbench.rpo.watching.alarms import Alarms
+from workbench.rpo.watching.inspection import inspect_prompt
+from workbench.rpo.watching.measured import Measured, measure
 from workbench.runs.lines import LineLog
 from workbench.shapes.instructions import parse_instruction
 from workbench.shapes.pretrain.tiny_flux import TEST_PROMPTS

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from workbench.pairs.comparison import Task
-from workbench.rpo.measured import Measured
+from workbench.rpo.watching.measured import Measured
 from workbench.runs.lines import read_lines
 
 Floats = NDArray[np.float64]

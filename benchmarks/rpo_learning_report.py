@@ -11,7 +11,7 @@ import numpy as np
 from rpo_learning_arms import ARMS, CONTRASTS, EXPLOIT
 from rpo_learning_lines import Line, read_results
 
-from workbench.rpo.measured import Gain, gain
+from workbench.rpo.watching.measured import Gain, gain
 
 INTRO = """# Learning on the embedded world, {task}, {budget} a run
 
@@ -72,7 +72,7 @@ def _criteria(base: Line, runs: dict[str, list[Line]]) -> str:
                 f"{spread.value:+.4f} [{low:+.4f}, {high:+.4f}]",
             )
         )
-    return "Change in points by criterion, and of diversity (see `workbench.rpo.measured`):\n\n" + _table(
+    return "Change in points by criterion, and of diversity (see `workbench.rpo.watching.measured`):\n\n" + _table(
         ("arm", *names, "diversity"), rows
     )
 

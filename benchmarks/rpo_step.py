@@ -28,6 +28,7 @@ from workbench.judges.rewards import rewards
 from workbench.judges.verdict import Judge, Verdict
 from workbench.pairs.comparison import Comparison
 from workbench.rpo.config import RpoConfig
+from workbench.rpo.counted import Counted
 from workbench.rpo.draws import Noise, generator
 from workbench.rpo.learner import Learner
 from workbench.rpo.plan import BACKWARD, forwards, make_plan
@@ -35,7 +36,7 @@ from workbench.rpo.policies.flux import FluxPolicy
 from workbench.rpo.policy import Cond, Policy, Prompt
 from workbench.rpo.reward import RewardPanel, WeightedJudge
 from workbench.rpo.rewards_from import ShuffledJudge
-from workbench.rpo.rollout import Counted, Evaluation, sample
+from workbench.rpo.rollout import Evaluation, sample
 from workbench.rpo.strategies import learn, sample_for, sample_with_gradients
 from workbench.rpo.trainer import Trainer
 from workbench.shapes.small_world import prompts as world_prompts

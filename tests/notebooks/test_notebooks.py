@@ -13,7 +13,7 @@ import papermill
 import pytest
 
 from workbench.induction.events import read_events
-from workbench.rpo.metrics import read_metrics
+from workbench.rpo.running.journal import read_metrics
 from workbench.rubrics.files import load_rubric
 from workbench.runs.manifest import read_manifest
 from workbench.runs.notebook import CellFailed, run_notebook

@@ -5,8 +5,8 @@ import torch
 from diffusers import FluxTransformer2DModel
 from safetensors.torch import save_file
 
-from workbench.rpo import adapter
 from workbench.rpo.config import PolicyConfig
+from workbench.rpo.policies import adapter
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from workbench.rpo.alarms import Alarms, Statistics, statistics_of
+from workbench.rpo.watching.alarms import Alarms, Statistics, statistics_of
 from workbench.shapes.layout import items, place, random_background
 from workbench.shapes.render import render
 from workbench.shapes.scene import Scene

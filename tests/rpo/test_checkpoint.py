@@ -10,9 +10,9 @@ import torch
 from toy_policy import RedJudge, ToyPolicy
 from toy_runs import config, panel, trainer
 
-from workbench.rpo.checkpoint import CheckpointError, inputs, latest
 from workbench.rpo.config import RpoConfig
-from workbench.rpo.metrics import read_metrics
+from workbench.rpo.running.checkpoint import CheckpointError, inputs, latest
+from workbench.rpo.running.journal import read_metrics
 from workbench.runs.storage import StorageError
 
 
@@ -126,7 +126,7 @@ def _cut(path: Path) -> None:
 
 
 def _reschema(path: Path) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": "workbench.rpo.checkpoint/9"}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": "workbench.rpo.running.checkpoint/9"}))
 
 
 @pytest.mark.parametrize(

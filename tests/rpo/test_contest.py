@@ -8,10 +8,10 @@ from PIL import Image
 from toy_policy import PROMPTS, ToyPolicy
 
 from workbench.evaluation.record import VerdictRecord
-from workbench.rpo import contest as module
-from workbench.rpo.contest import OVERALL, contest, failed, lost, wins
-from workbench.rpo.measured import measure
 from workbench.rpo.policy import Prompt
+from workbench.rpo.watching import contest as module
+from workbench.rpo.watching.contest import OVERALL, contest, failed, lost, wins
+from workbench.rpo.watching.measured import measure
 
 
 def verdict(pair, prompt, order, ranks, **criteria):

@@ -12,7 +12,7 @@ import torch
 from toy_policy import ToyPolicy
 from toy_runs import config, trainer
 
-from workbench.rpo.metrics import read_metrics
+from workbench.rpo.running.journal import read_metrics
 
 HERE = Path(__file__).parent
 

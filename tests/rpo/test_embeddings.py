@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 from tiny_pipelines import random_flux, random_qwen_edit
 
-from workbench.rpo import embeddings
 from workbench.rpo.config import PolicyConfig
+from workbench.rpo.policies import embeddings
 from workbench.rpo.policies.load import load_policy
 from workbench.rpo.policy import Prompt
 from workbench.rpo.prompts import read_prompts

@@ -6,8 +6,8 @@ import torch
 from diffusers import FluxPipeline
 from tiny_pipelines import random_flux
 
-from workbench.rpo import adapter
 from workbench.rpo.config import PolicyConfig
+from workbench.rpo.policies import adapter
 from workbench.rpo.policies.flux import FluxPolicy
 from workbench.rpo.policies.latents import pack, positions, to_picture, to_tensor, unpack
 from workbench.rpo.policy import Cond, Prompt

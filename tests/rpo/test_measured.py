@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from toy_policy import PROMPTS, ToyPolicy, perturbed
 
-from workbench.rpo.measured import Measured, changes, draw, gain, measure
 from workbench.rpo.policy import Cond, Prompt
+from workbench.rpo.watching.measured import Measured, changes, draw, gain, measure
 
 
 def red(prompt: Prompt, image: Image.Image) -> Mapping[str, bool | None]:

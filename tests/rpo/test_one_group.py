@@ -7,7 +7,7 @@ from toy_policy import PROMPTS, RedJudge, ToyPolicy, perturbed
 from toy_runs import config, panel, trainer
 
 from workbench.pairs.comparison import Comparison
-from workbench.rpo.one_group import one_group
+from workbench.rpo.watching.one_group import one_group
 
 
 class Remembering(RedJudge):
@@ -23,7 +23,7 @@ class Remembering(RedJudge):
 
 
 async def test_it_is_a_group_that_training_judges(tmp_path: Path):
-    judge, asked = Remembering(), config(updates=1)
+    judge, asked = Remembering(), config(updates=1, seed=1)
     with trainer(tmp_path / "run", asked, panel(judge), policy=perturbed(ToyPolicy(tokens=4))) as training:
         training.train()
     found = await one_group(perturbed(ToyPolicy(tokens=4)), asked, PROMPTS, panel(RedJudge()), update=1, tries=1)

@@ -5,10 +5,11 @@ import torch
 from toy_policy import PROMPTS, ToyPolicy, perturbed
 
 from workbench.rpo.config import SamplingConfig
+from workbench.rpo.counted import Counted
 from workbench.rpo.draws import Noise, generator, position
 from workbench.rpo.finite import NotFiniteError
 from workbench.rpo.plan import forwards, make_plan
-from workbench.rpo.rollout import Counted, Evaluation, Rollout, for_candidates, sample
+from workbench.rpo.rollout import Evaluation, Rollout, for_candidates, sample
 
 WINDOW = SamplingConfig(kind="flow_grpo", eta=0.7, window=2, starts=(2, 2), group=3)
 

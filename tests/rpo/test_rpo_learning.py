@@ -28,7 +28,7 @@ def flux(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def experiment(bench: dict[str, ModuleType], flux: Path, out: Path, **changes: object):  # type: ignore[no-untyped-def]
-    small = {"groups": 4, "batch": 4, "policy": {"rank": 2}, "sampling": {"steps": 5}, **changes}
+    small = {"groups": 4, "batch": 4, "policy": {"rank": 2}, "sampling": {"steps": 6}, **changes}
     return bench["rpo_learning"].Experiment("t2i", str(flux), "dev", 4, 1, out, small)
 
 
@@ -42,7 +42,7 @@ def test_a_finished_run_is_a_line_and_is_not_run_again(
     assert [line.arm for line in lines] == ["base", "shuffled", "exploit"]
     base, shuffled, exploit = lines
     assert (shuffled.updates, shuffled.images, shuffled.decided, shuffled.ended) == (2, 16, 8, "stopped")
-    assert shuffled.config["sampling"]["steps"] == 5
+    assert shuffled.config["sampling"]["steps"] == 6
     assert exploit.config["gold"]["kind"] == "oracle"
     assert len(base.rates.criteria["right"]) == 4
 
@@ -74,7 +74,7 @@ def test_the_most_valuable_runs_come_first(bench: dict[str, ModuleType]) -> None
     order = [(arm.name, seed) for arm, seed in arms.schedule(list(arms.ARMS), seeds=2)]
     assert order[:4] == [("oracle", 0), ("rubric", 0), ("shuffled", 0), ("free", 0)]
     assert order.index(("oracle", 1)) == 7
-    assert [name for name, _ in order[14:19]] == [arm.name for arm in arms.ABLATIONS]
+    assert [name for name, _ in order[14:21]] == [arm.name for arm in arms.ABLATIONS]
 
 
 def test_the_report_tells_gains_contrasts_and_when_a_flaw_was_caught(bench: dict[str, ModuleType]) -> None:

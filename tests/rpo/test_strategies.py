@@ -9,10 +9,11 @@ from torch.distributions import Independent, Normal
 from toy_policy import PROMPTS, ToyPolicy, perturbed
 
 from workbench.rpo.config import ObjectiveConfig, SamplingConfig
+from workbench.rpo.counted import Counted
 from workbench.rpo.draws import Noise, generator
 from workbench.rpo.finite import NotFiniteError
 from workbench.rpo.plan import forwards, make_plan
-from workbench.rpo.rollout import Counted, Evaluation, Rollout, for_candidates, sample
+from workbench.rpo.rollout import Evaluation, Rollout, for_candidates, sample
 from workbench.rpo.strategies import learn, sample_with_gradients
 
 PAIRS = SamplingConfig(kind="flow_grpo", eta=0.7, window=1, starts=(1, 1), weights="noise", group=2)

@@ -21,10 +21,10 @@ from workbench.judges.verdict import Verdict
 from workbench.pairs.comparison import Comparison
 from workbench.rpo import train
 from workbench.rpo.config import RpoConfig
-from workbench.rpo.metrics import read_metrics
 from workbench.rpo.policies.load import load_policy
 from workbench.rpo.reward import RewardPanel, WeightedJudge
 from workbench.rpo.rewards_from import ShuffledJudge
+from workbench.rpo.running.journal import read_metrics
 from workbench.runs.folder import RunFolder
 from workbench.widgets.vote import VotePanel
 

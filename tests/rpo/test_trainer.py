@@ -17,9 +17,9 @@ from toy_runs import config, panel, trainer
 from workbench.judges.verdict import Verdict
 from workbench.pairs.comparison import Comparison
 from workbench.rpo.finite import NotFiniteError
-from workbench.rpo.metrics import read_metrics
 from workbench.rpo.policy import Cond, Prompt
 from workbench.rpo.rewards_from import ShuffledJudge
+from workbench.rpo.running.journal import read_metrics
 from workbench.vlm.errors import Unreachable
 
 LEARNING = {"updates": 25, "groups": 16, "batch": 16, "checkpoint_every": 100}

@@ -13,7 +13,7 @@ from toy_runs import config, panel
 
 from workbench.judges.verdict import Verdict
 from workbench.pairs.comparison import Comparison
-from workbench.rpo.processes import launched
+from workbench.rpo.running.processes import launched
 from workbench.rpo.trainer import Trainer
 from workbench.vlm.errors import Unreachable
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from workbench.rpo.inspection import inspect_prompt
 from workbench.rpo.policy import Prompt
+from workbench.rpo.watching.inspection import inspect_prompt
 from workbench.shapes.fidelity import fidelity
 from workbench.shapes.inspector import inspect, inspect_edit
 from workbench.shapes.layout import clear

@@ -30,7 +30,7 @@ def rpo_prepare(
     """Encode the run's prompts once; a run whose `prompts` is OUT/metadata.json needs no text encoder."""
     from workbench.progress import Progress
     from workbench.rpo.config import RpoConfig
-    from workbench.rpo.embeddings import METADATA, write
+    from workbench.rpo.policies.embeddings import METADATA, write
     from workbench.rpo.policies.load import load_policy
     from workbench.rpo.prompts import read_prompts
 

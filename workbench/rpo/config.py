@@ -238,6 +238,11 @@ class RpoConfig(_Part):
         rewards = {f"rewards[{number}]": each for number, each in enumerate(self.rewards)}
         return {**rewards, "gold": self.gold} if self.gold else rewards
 
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether a judge is of the embedded world, the gold judge included."""
+        return any(each.is_synthetic for each in self.judges.values())
+
     def per_process(self, processes: int) -> int:
         """Prompts per update of one process. Raises `ValueError` where they cannot be shared out evenly."""
         if self.groups % (processes * self.batch):

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from workbench.rpo.config import RpoConfig
-from workbench.rpo.metrics import read_metrics
-from workbench.rpo.pid_file import PidFile
 from workbench.rpo.prompts import read_prompts
 from workbench.rpo.rewards_from import BY_A_PERSON
-from workbench.rpo.status import STATUS, State, Status
+from workbench.rpo.running.journal import read_metrics
+from workbench.rpo.running.pid_file import PidFile
+from workbench.rpo.running.status import STATUS, State, Status
 from workbench.runs.folder import LOCK_NAME, RunInUseError, is_in_use
 from workbench.runs.manifest import FILE_NAME
 from workbench.runs.parameters import differing
@@ -180,7 +180,7 @@ def start(config: RpoConfig, out: str | os.PathLike[str], *, processes: int = 1)
 
 
 def _go_on(training: Training, config: RpoConfig) -> Training:
-    from workbench.rpo.checkpoint import inputs
+    from workbench.rpo.running.checkpoint import inputs
 
     if not training.config_path.exists():
         raise ValueError(f"{training.out} holds files, but no training was started there: choose a new folder")

@@ -34,7 +34,7 @@ def read_prompts(
     """The prompts of a file in its order, named by line where they have no `id`.
 
     A `.jsonl` holds `{"source_image", "instruction"}` a line, or `{"prompt"}`; a `.json` is the `metadata.json` of
-    `workbench.rpo.embeddings`; anything else is text. Sources are looked for beside the file, then
+    `workbench.rpo.policies.embeddings`; anything else is text. Sources are looked for beside the file, then
     in the working folder.
 
     - `task`: what they must be for; None takes what is there.

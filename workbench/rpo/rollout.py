@@ -4,17 +4,14 @@ Up to the first noisy step all candidates of a group are one, where they start f
 they part, and the remaining steps run for all of them together.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from workbench.pairs.comparison import Task
 from workbench.rpo import sampler
 from workbench.rpo.config import SamplingConfig
 from workbench.rpo.draws import Noise
@@ -149,52 +146,3 @@ def batches(policy: Policy, prompts: Sequence[Prompt], numbers: Sequence[int], s
         prompt = prompts[number]
         alike.setdefault(policy.encode([prompt]).size if prompt.source else (), []).append(number)
     return [same[at : at + size] for same in alike.values() for at in range(0, len(same), size)]
-
-
-class Counted:
-    """A policy that counts its evaluations, each latent of a batch as one.
-
-    - `sampling`: without a gradient. - `graded`: with one. - `reference`: with the adapter off.
-    """
-
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._is_reference = False
-        self.forwards = {"sampling": 0, "graded": 0, "reference": 0}
-
-    def velocity(self, x_t: Tensor, sigma: float, cond: Cond) -> Tensor:
-        kind = "reference" if self._is_reference else "graded" if torch.is_grad_enabled() else "sampling"
-        self.forwards[kind] += len(x_t)
-        return self._policy.velocity(x_t, sigma, cond)
-
-    @contextmanager
-    def reference(self) -> Iterator[None]:
-        self._is_reference = True
-        try:
-            with self._policy.reference():
-                yield
-        finally:
-            self._is_reference = False
-
-    @property
-    def task(self) -> Task:
-        return self._policy.task
-
-    @property
-    def device(self) -> torch.device:
-        return self._policy.device
-
-    def encode(self, prompts: Sequence[Prompt]) -> Cond:
-        return self._policy.encode(prompts)
-
-    def init_latents(self, cond: Cond, generators: Sequence[torch.Generator]) -> Tensor:
-        return self._policy.init_latents(cond, generators)
-
-    def decode(self, x_0: Tensor, cond: Cond) -> list[Image.Image]:
-        return self._policy.decode(x_0, cond)
-
-    def trainable(self) -> Mapping[str, torch.nn.Parameter]:
-        return self._policy.trainable()
-
-    def export(self, folder: Path) -> None:
-        self._policy.export(folder)

@@ -24,18 +24,18 @@ from accelerate import Accelerator
 
 from workbench.judges.verdict import Judge
 from workbench.pairs.comparison import Task
-from workbench.rpo import checkpoint
 from workbench.rpo.config import RpoConfig
 from workbench.rpo.draws import prompts_of_process
-from workbench.rpo.embeddings import embeddings_of
 from workbench.rpo.finite import NotFiniteError
-from workbench.rpo.metrics import estimate_of
+from workbench.rpo.policies.embeddings import embeddings_of
 from workbench.rpo.policies.load import load_policy
-from workbench.rpo.processes import ElsewhereError, launched
 from workbench.rpo.prompts import print_aside, read_prompts
 from workbench.rpo.reward import RewardPanel
 from workbench.rpo.rewards_from import build_judges
-from workbench.rpo.status import State
+from workbench.rpo.running import checkpoint
+from workbench.rpo.running.journal import estimate_of
+from workbench.rpo.running.processes import ElsewhereError, launched
+from workbench.rpo.running.status import State
 from workbench.rpo.trainer import Trainer
 from workbench.runs.folder import RunFolder
 from workbench.runs.manifest import FILE_NAME

@@ -15,20 +15,22 @@ import torch
 from accelerate import Accelerator
 
 from workbench.background import LoopThread
-from workbench.rpo import checkpoint
 from workbench.rpo.advantages import advantages
-from workbench.rpo.against_base import TRAINING, AgainstBase
 from workbench.rpo.config import RpoConfig
 from workbench.rpo.draws import Noise, generator, own_groups, prompts_of_update
 from workbench.rpo.learner import Learner
-from workbench.rpo.metrics import Journal, Stopwatch, Tally, TooManyFailures, check_failures
 from workbench.rpo.plan import Plan, make_plan
 from workbench.rpo.policy import Policy, Prompt
-from workbench.rpo.processes import Processes, Stopped, launched
 from workbench.rpo.reward import Judged, RewardPanel, comparison_of
 from workbench.rpo.rollout import Evaluation, Rollout, batches
-from workbench.rpo.status import State
+from workbench.rpo.running import checkpoint
+from workbench.rpo.running.journal import Journal
+from workbench.rpo.running.processes import Processes, Stopped, launched
+from workbench.rpo.running.status import State
+from workbench.rpo.running.stopwatch import Stopwatch
+from workbench.rpo.running.tally import Tally, TooManyFailures, check_failures
 from workbench.rpo.strategies import learn, sample_for
+from workbench.rpo.watching.against_base import TRAINING, AgainstBase
 from workbench.runs.folder import RunFolder
 from workbench.runs.storage import storage
 from workbench.vlm.errors import BudgetSpent, StopRun

@@ -13,10 +13,10 @@ from PIL import Image
 
 from workbench.rpo.config import PolicyConfig
 from workbench.rpo.draws import generator
-from workbench.rpo.measured import draw
 from workbench.rpo.policies.load import load_policy
 from workbench.rpo.policy import Prompt
 from workbench.rpo.prompts import read_prompts
+from workbench.rpo.watching.measured import draw
 from workbench.shapes.pretrain import qwen_text, qwen_vae, tiny_qwen_edit
 from workbench.shapes.pretrain.accuracy import accuracy, right_edit
 from workbench.shapes.prompt_files import write_prompts

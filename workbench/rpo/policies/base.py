@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workbench.pairs.comparison import ImageSource, Task
-from workbench.rpo import adapter
 from workbench.rpo.config import PolicyConfig
+from workbench.rpo.policies import adapter
 from workbench.rpo.policies.latents import pack, to_picture, unpack
 from workbench.rpo.policies.recompute import recompute
 from workbench.rpo.policy import Cond, Prompt
@@ -23,7 +23,7 @@ DECODED = 1024 * 1024
 
 
 class Embeddings(Protocol):
-    """Prompts that were encoded before (`workbench.rpo.embeddings`)."""
+    """Prompts that were encoded before (`workbench.rpo.policies.embeddings`)."""
 
     def read(self, prompt: Prompt) -> Cond:
         """The prompt as it was encoded, a batch of one; raises `ValueError` where it is not among them."""
@@ -102,7 +102,8 @@ class LoraPolicy(ABC):
     def prepare(self, prompts: Sequence[Prompt]) -> None:
         """Encode all of them and free the encoders: from then on only these can be encoded.
 
-        FLUX.1-dev keeps 4 MB a prompt; more than some thousand belong into a folder of `workbench.rpo.embeddings`.
+        FLUX.1-dev keeps 4 MB a prompt; more than some thousand belong into a folder of
+        `workbench.rpo.policies.embeddings`.
         """
         if self._embeddings is None:
             for prompt in prompts:

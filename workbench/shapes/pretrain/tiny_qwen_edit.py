@@ -23,9 +23,9 @@ from torch import Tensor
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from workbench.rpo.config import PolicyConfig
-from workbench.rpo.measured import draw
 from workbench.rpo.policies.load import load_policy
 from workbench.rpo.policy import Policy, Prompt
+from workbench.rpo.watching.measured import draw
 from workbench.shapes.pretrain import qwen_text, qwen_vae
 from workbench.shapes.pretrain.accuracy import EDIT_CRITERIA, FULLY, accuracy, right_edit
 from workbench.shapes.pretrain.card import write_card

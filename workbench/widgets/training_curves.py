@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 from workbench.evaluation.statistics import Estimate
 from workbench.figures.theme import COLORS, GREY, LAYOUT, REFERENCE, SYMBOLS
 from workbench.html import html_table
-from workbench.rpo.metrics import estimate_of
+from workbench.rpo.running.journal import estimate_of
 
 _COLUMNS = 2
 _ROW = 230  # pixels

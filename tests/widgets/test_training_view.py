@@ -10,10 +10,10 @@ from nbconvert import HTMLExporter
 from PIL import Image
 
 from workbench.rpo.config import RpoConfig
-from workbench.rpo.curves import PANELS, curve, curves_figure, curves_table
 from workbench.rpo.launch import Training, TrainingError
-from workbench.rpo.live import LiveView, any_synthetic, grids_shown, status_shown
 from workbench.runs.folder import RunFolder
+from workbench.widgets.training_curves import PANELS, curve, curves_figure, curves_table
+from workbench.widgets.training_view import LiveView, grids_shown, status_shown
 
 
 def config(**reward) -> RpoConfig:
@@ -105,7 +105,7 @@ def test_nothing_goes_on_after_a_pause_as_if_training_were_done(training):
 )
 def test_every_title_says_synthetic_when_and_only_when_a_judge_is(training, reward, synthetic):
     config(**reward).save(training.config_path)
-    assert any_synthetic(training.config) is synthetic
+    assert training.config.is_synthetic is synthetic
     assert LiveView(training).to_html().count("(synthetic)") == 2 * synthetic
     title = curves_figure(training.metrics(), "Training", synthetic=synthetic).layout.title.text
     assert title.endswith("(synthetic)") is synthetic
@@ -148,9 +148,9 @@ def test_a_run_without_an_update_yet_is_shown_too(tmp_path):
 WATCH = """
 import threading, time
 from workbench.rpo.launch import Training
-from workbench.rpo.live import LiveView
+from workbench.widgets.training_view import LiveView
 from workbench.runs.folder import RunFolder
-from test_live import write
+from test_training_view import write
 from pathlib import Path
 training = Training(Path("rpo-1"))
 def train():

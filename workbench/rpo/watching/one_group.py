@@ -15,7 +15,6 @@ from workbench.pairs.sources import read_bytes
 from workbench.rpo.advantages import advantages
 from workbench.rpo.config import RpoConfig
 from workbench.rpo.draws import Noise, generator, prompts_of_update
-from workbench.rpo.live import any_synthetic
 from workbench.rpo.plan import make_plan
 from workbench.rpo.policy import Policy, Prompt
 from workbench.rpo.reward import Judged, RewardPanel, comparison_of
@@ -97,7 +96,7 @@ async def one_group(
         plan.trained,
         config.sampling.steps,
         tuple(_shown(panel, len(pictures))),
-        any_synthetic(config),
+        config.is_synthetic,
     )
 
 

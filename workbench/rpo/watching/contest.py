@@ -6,10 +6,10 @@ from statistics import fmean
 from workbench.evaluation.record import VerdictRecord
 from workbench.evaluation.statistics import Estimate, proportion
 from workbench.pairs.comparison import Comparison, winner
-from workbench.rpo.measured import draw
 from workbench.rpo.policy import Policy, Prompt
 from workbench.rpo.reward import png
 from workbench.rpo.rollout import batches
+from workbench.rpo.watching.measured import draw
 
 OVERALL = "overall"
 

@@ -14,13 +14,13 @@ from workbench.atomic import replacing
 from workbench.background import LoopThread
 from workbench.evaluation.statistics import proportion
 from workbench.pairs.comparison import Comparison
-from workbench.rpo.alarms import LEAST_PROMPTS, Alarms
 from workbench.rpo.config import RpoConfig
 from workbench.rpo.draws import Noise, fixed_prompts
 from workbench.rpo.policy import Policy, Prompt
-from workbench.rpo.processes import Processes
 from workbench.rpo.reward import Judged, RewardPanel, png
 from workbench.rpo.rollout import batches, draw_plainly
+from workbench.rpo.running.processes import Processes
+from workbench.rpo.watching.alarms import LEAST_PROMPTS, Alarms
 from workbench.runs.storage import storage
 from workbench.vlm.errors import StopRun
 

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from workbench.rpo.pid_file import read_json
+from workbench.rpo.running.pid_file import read_json
 from workbench.runs.storage import write_json
 
 STATUS = "status.json"

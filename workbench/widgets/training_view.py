@@ -20,10 +20,9 @@ from plotly.io.base_renderers import PlotlyRenderer
 from workbench.figures.theme import follow_page
 from workbench.foreign import displayable, foreign_html
 from workbench.html import FONT
-from workbench.rpo.config import RpoConfig
-from workbench.rpo.curves import curves_figure, curves_table
 from workbench.rpo.launch import Training, TrainingError
-from workbench.rpo.status import Status
+from workbench.rpo.running.status import Status
+from workbench.widgets.training_curves import curves_figure, curves_table
 
 _WIDEST = 768  # pixels of a grid in a notebook
 _ALARMS = 5
@@ -49,7 +48,7 @@ class LiveView:
 
     def __init__(self, training: Training) -> None:
         self.training = training
-        self._synthetic = any_synthetic(training.config)
+        self._synthetic = training.config.is_synthetic
         self._handles: list[Any] = []
 
     def display(self) -> None:
@@ -95,11 +94,6 @@ class LiveView:
             curves_shown(metrics, self.training.out.name, synthetic=self._synthetic),
             grids_shown(self.training.grids()),
         )
-
-
-def any_synthetic(config: RpoConfig) -> bool:
-    """Whether a judge is of the embedded world, the gold judge included."""
-    return any(each.is_synthetic for each in config.judges.values())
 
 
 def status_shown(status: Status, metrics: Sequence[Mapping[str, Any]], *, synthetic: bool) -> Shown:
