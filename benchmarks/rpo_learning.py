@@ -40,7 +40,6 @@ from workbench.rpo.watching.inspection import inspect_prompt
 from workbench.rpo.watching.measured import Measured, measure
 from workbench.runs.lines import LineLog
 from workbench.shapes.instructions import parse_instruction
-from workbench.shapes.pretrain.tiny_flux import TEST_PROMPTS
 from workbench.shapes.pretrain.tiny_qwen_edit import TEST_TRIPLES
 from workbench.shapes.render import render
 from workbench.shapes.small_world import WIDTH, Split, edit_triples, prompts
@@ -50,6 +49,9 @@ TRAINED, WATCHED = 2000, 64
 HARD = ("add", "move", "reshape")
 """Edits that are trained: those the base gets right in half of the cases at most, says its card. All are measured."""
 IMAGE_SEEDS = range(4)
+PASSED_OVER: Mapping[Task, int] = {"t2i": 0, "edit": TEST_TRIPLES}
+"""Test prompts left out: of edits those that the policy's card tells of. The card's t2i prompts, on which nothing was
+ever trained or chosen but the base measured, are used: settings were changed after a look at the 320 behind them."""
 POLICIES: Mapping[Task, str] = {"t2i": "data/models/tiny_flux", "edit": "data/models/tiny_qwen_edit"}
 
 
@@ -75,14 +77,10 @@ def processor_seconds() -> float:
 
 
 def texts(task: Task, split: Split, n: int) -> list[Prompt]:
-    """`n` different prompts of a split, always the same ones; edits come with their source, those to train on are hard.
-
-    Test prompts are none of those that the policies' cards tell of.
-    """
+    """`n` different prompts of a split, always the same ones; edits come with their source, and only hard ones train."""
+    seen = PASSED_OVER[task] if split == "test" else 0
     if task == "t2i":
-        seen = TEST_PROMPTS if split == "test" else 0
         return [Prompt(f"{split}-{seen + i}", text) for i, text in enumerate(prompts(split, seen + n, seed=0)[seen:])]
-    seen = TEST_TRIPLES if split == "test" else 0
     drawn = edit_triples(4 * n if split == "train" else seen + n, seed=0, split=split)[seen:]
     chosen = [each for each in drawn if split != "train" or parse_instruction(each.instruction).action in HARD][:n]
     return [

@@ -52,6 +52,7 @@ ABLATIONS: tuple[Arm, ...] = (
     Arm("groups of 8", "oracle", changes={"objective": {"advantage": "group"}, "sampling": {"group": 8}}),
     Arm("all steps noisy", "oracle", changes={"sampling": {"window": "all"}}),
     Arm("noise of their own", "oracle", changes={"sampling": {"same_noise": False}}),
+    Arm("weak KL", "oracle", changes={"objective": {"beta": 0.01}}),
     Arm("unmirrored noise", "oracle", changes={"sampling": {"mirrored": False}}),
     Arm("Flow-GRPO's steps", "oracle", changes={"sampling": {"kind": "flow_grpo"}}),
     Arm("even step weights", "oracle", changes={"sampling": {"weights": "uniform"}}),

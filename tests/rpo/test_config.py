@@ -19,6 +19,7 @@ def test_the_defaults_of_the_parts_are_the_default_preset() -> None:
     assert run.sampling.same_noise
     assert run.sampling.weights == "noise"
     assert (run.objective.advantage, run.objective.clip_on, run.objective.kl) == ("centered", "joint", "gaussian")
+    assert run.objective.beta == 0.2
     assert (run.optimizer.lr, run.optimizer.warmup, run.optimizer.betas, run.groups) == (1.5e-4, 10, (0.9, 0.99), 32)
 
 

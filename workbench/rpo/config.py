@@ -32,7 +32,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
             "weights": "uniform",
             "truncate": True,
         },
-        "objective": {"advantage": "paper", "clip_on": "mean", "kl": "log_ratio"},
+        "objective": {"advantage": "paper", "clip_on": "mean", "kl": "log_ratio", "beta": 0.01},
         "optimizer": {"lr": 5e-5, "warmup": 0, "betas": [0.9, 0.999]},
     },
 }
@@ -119,8 +119,9 @@ class ObjectiveConfig(_Part):
     """`mean` averages log-probabilities over latent elements, as the published code does."""
     kl: Literal["gaussian", "log_ratio"] = "gaussian"
     """`log_ratio` is ARR's term, whose gradient does not pull towards the reference."""
-    beta: float = Field(default=0.01, ge=0)
-    """Weight of the KL term; at 0 the reference is never evaluated."""
+    beta: float = Field(default=0.2, ge=0)
+    """Weight of the KL term; at 0 the reference is never evaluated. A judge's constant leanings, such as for more or
+    brighter objects, add up faster than what it knows: a weak term lets them carry the policy away."""
     strategy: Literal["replay", "fused"] = "replay"
     rounds: int = Field(default=1, ge=1)
     """Updates per rollout."""
