@@ -77,7 +77,7 @@ def processor_seconds() -> float:
 
 
 def texts(task: Task, split: Split, n: int) -> list[Prompt]:
-    """`n` different prompts of a split, always the same ones; edits come with their source, and only hard ones train."""
+    """`n` different prompts of a split, always the same ones; edits come with their source, only hard ones train."""
     seen = PASSED_OVER[task] if split == "test" else 0
     if task == "t2i":
         return [Prompt(f"{split}-{seen + i}", text) for i, text in enumerate(prompts(split, seen + n, seed=0)[seen:])]
