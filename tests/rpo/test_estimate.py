@@ -78,6 +78,16 @@ def test_memory_goes_with_the_batch_checkpointing_and_the_strategy():
     assert estimate(run(policy={"dtype": "float32"})).memory["frozen transformer"] == pytest.approx(47.6, abs=0.05)
 
 
+def test_text_encoders_count_while_they_are_there():
+    light = {"size": 256, "checkpointing": 1.0}
+    read, encoded = (estimate(run(prompts=prompts, policy=light)) for prompts in ("p.txt", "embeddings/metadata.json"))
+    assert read.encoding == pytest.approx(9.77, abs=0.01)  # T5 XXL's 4.76 billion weights and CLIP's 0.12
+    assert encoded.encoding == 0
+    resident = read.memory["frozen transformer"] + read.memory["VAE"] + read.memory["runtime"]
+    assert read.peak_gb == pytest.approx(resident + read.encoding, rel=0.02)
+    assert encoded.peak_gb < read.peak_gb
+
+
 def test_the_table_says_whether_it_fits():
     shown = str(estimate(run(), processes=8, device_memory_gb=80))
     assert "11.9 billion parameters, frozen, bfloat16" in shown
@@ -108,6 +118,8 @@ def test_a_folder_is_sized_as_it_loads(tmp_path, build):
     size, policy = model_size(config.path), load_policy(config, "cpu")
     trained = sum(each.numel() for each in policy.trainable().values())
     assert size.adapter_parameters(config) == trained
+    encoders = [getattr(policy.pipeline, name) for name in policy.encoders]
+    assert size.encoder_parameters == sum(each.numel() for one in encoders for each in one.parameters())
     assert size.parameters == sum(each.numel() for each in policy.transformer.parameters()) - trained
     assert size.vae_parameters == sum(each.numel() for each in policy.vae.parameters())
     assert size.scale == policy.scale == 8

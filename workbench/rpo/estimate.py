@@ -15,8 +15,9 @@ from typing import Any
 import torch
 
 from workbench.html import html_table
-from workbench.rpo.config import RpoConfig
+from workbench.rpo.config import PolicyConfig, RpoConfig
 from workbench.rpo.plan import BACKWARD, Plan, forwards, make_plan
+from workbench.rpo.policies.embeddings import are_embedded
 from workbench.rpo.policies.size import ModelSize, model_size
 
 GB = 1e9
@@ -33,7 +34,8 @@ class Needs:
     """A run's needs; `print` it, or show it in a notebook.
 
     - `memory`: 10^9 bytes on each device, by part; activations are what one backward pass needs.
-    - `decoding`: 10^9 bytes for decoding one picture, at another time than activations.
+    - `decoding`: 10^9 bytes for decoding one picture, at another time than activations; `encoding`: for the encoders of
+      prompts, which are freed before training begins, and not loaded where prompts were encoded before.
     - `parameters`, `trained`: of the transformer and of its adapter; `layers`: how many are adapted.
     - `tokens`: of pictures and of text in one forward pass; `tflop`: 10^12 operations of one.
     - `equivalents`: forward passes an update and group, backward passes counted by their cost; the most, as tied and
@@ -47,6 +49,7 @@ class Needs:
     processes: int
     memory: dict[str, float]
     decoding: float
+    encoding: float
     parameters: int
     trained: int
     layers: int
@@ -63,7 +66,7 @@ class Needs:
     def peak_gb(self) -> float:
         """10^9 bytes on each device at the worst moment."""
         moments = self.memory["activations"] + self.memory["a block's own work"]
-        return sum(self.memory.values()) - moments + max(moments, self.decoding)
+        return sum(self.memory.values()) - moments + max(moments, self.decoding, self.encoding)
 
     @property
     def fits(self) -> bool | None:
@@ -75,6 +78,7 @@ class Needs:
         config, (pictures, text) = self.config, self.tokens
         shown = [(f"memory: {part}", _size(gigabytes)) for part, gigabytes in self.memory.items()]
         shown.append(("memory: decoding one picture (at another time)", _size(self.decoding)))
+        shown.append(("memory: text encoders (before training)", _size(self.encoding)))
         verdict = {None: "", True: ": fits", False: ": DOES NOT FIT"}[self.fits]
         room = "" if self.device_memory_gb is None else f" of {self.device_memory_gb:g} GB{verdict}"
         return [
@@ -123,6 +127,7 @@ def estimate(
         processes=processes,
         memory=_memory(config, model),
         decoding=model.decoding(policy.size) / GB,
+        encoding=0.0 if are_embedded(config.prompts) else model.encoder_parameters * _bytes(policy) / GB,
         parameters=model.parameters,
         trained=model.adapter_parameters(policy),
         layers=len(model.adapted(policy)),
@@ -190,7 +195,7 @@ def _smaller(config: RpoConfig) -> list[tuple[str, RpoConfig]]:
 
 def _memory(config: RpoConfig, model: ModelSize) -> dict[str, float]:
     policy, objective = config.policy, config.objective
-    bytes_each = torch.finfo(getattr(torch, policy.dtype)).bits // 8
+    bytes_each = _bytes(policy)
     trained = model.adapter_parameters(policy)
     # float32: the adapter, its gradient and AdamW's two moments, the average, and one gradient a candidate for `fused`.
     fused = config.batch * config.sampling.group if objective.strategy == "fused" else 0
@@ -205,6 +210,11 @@ def _memory(config: RpoConfig, model: ModelSize) -> dict[str, float]:
         "a block's own work": rows * model.block(policy.size) * wide / GB,
         "runtime": RUNTIME_GB,
     }
+
+
+def _bytes(policy: PolicyConfig) -> int:
+    """Of a frozen weight."""
+    return torch.finfo(getattr(torch, policy.dtype)).bits // 8
 
 
 def _equivalents(config: RpoConfig) -> float:

@@ -123,7 +123,12 @@ def open_folder(path: str | Path, config: PolicyConfig) -> EmbeddingFolder:
 
 def embeddings_of(prompts: str | Path, config: PolicyConfig) -> EmbeddingFolder | None:
     """The embeddings where a run's `prompts` are the `metadata.json` of some, None where they are another file."""
-    return open_folder(prompts, config) if Path(prompts).suffix == ".json" else None
+    return open_folder(prompts, config) if are_embedded(prompts) else None
+
+
+def are_embedded(prompts: str | Path) -> bool:
+    """Whether a run's `prompts` were encoded before, so that no text encoder is loaded."""
+    return Path(prompts).suffix == ".json"
 
 
 def write(

@@ -9,6 +9,7 @@ from typing import Any
 
 import diffusers
 import torch
+import transformers
 from torch import nn
 
 from workbench.rpo.config import PolicyConfig
@@ -35,7 +36,7 @@ an adapter on feed-forward layers keeps more.
 
 @dataclass(frozen=True, slots=True)
 class ModelSize:
-    """A transformer and its VAE.
+    """A transformer, its VAE, and the encoders of its prompts.
 
     - `width`: of the hidden states; `blocks`: how many of each class; `text_width`: of the embeddings that come in.
     - `linear`: inputs and outputs of every linear layer, by name.
@@ -45,6 +46,7 @@ class ModelSize:
     pipeline: str
     parameters: int
     vae_parameters: int
+    encoder_parameters: int
     width: int
     text_width: int
     in_channels: int
@@ -118,6 +120,7 @@ def _sized(text: str) -> ModelSize:
         pipeline=described["pipeline"],
         parameters=sum(each.numel() for each in transformer.parameters()),
         vae_parameters=sum(each.numel() for each in vae.parameters()),
+        encoder_parameters=described["encoder_parameters"],
         width=config.num_attention_heads * config.attention_head_dim,
         text_width=config.joint_attention_dim,
         in_channels=config.in_channels,
@@ -136,6 +139,9 @@ def _described(path: str) -> dict[str, Any]:
     described = {"pipeline": class_name(path)}
     for part in ("transformer", "vae"):
         described[part] = json.loads(part_of(path, f"{part}/config.json").read_text(encoding="utf-8"))
+    encoders = ("text_encoder", "text_encoder_2") if described["pipeline"] == "FluxPipeline" else ("text_encoder",)
+    configs = [json.loads(part_of(path, f"{part}/config.json").read_text(encoding="utf-8")) for part in encoders]
+    described["encoder_parameters"] = sum(map(_encoder_parameters, configs))
     if described["pipeline"] == "FluxPipeline":
         limit = json.loads(part_of(path, "tokenizer_2/tokenizer_config.json").read_text(encoding="utf-8"))
         described["text_tokens"] = int(min(512, limit.get("model_max_length", 512)))
@@ -148,6 +154,13 @@ def _build(config: Mapping[str, Any]) -> nn.Module:
         raise ValueError(f"a model of class {name} cannot be estimated; known are {', '.join(known)}")
     module: nn.Module = getattr(diffusers, str(name)).from_config(config)
     return module
+
+
+def _encoder_parameters(config: Mapping[str, Any]) -> int:
+    told = transformers.AutoConfig.for_model(**config)
+    with torch.device("meta"):
+        encoder = getattr(transformers, config["architectures"][0])(told)
+    return sum(each.numel() for each in encoder.parameters())
 
 
 def _vae_shape(config: Mapping[str, Any]) -> dict[str, int]:
