@@ -22,7 +22,7 @@ class Rates(Part):
     """What was measured, prompt by prompt.
 
     - `criteria`: by name, with `right` for all of them, a character for every prompt: how many of its pictures are
-      right, `-` where it does not ask. - `diversity`: one number a prompt.
+      right, `-` where it does not ask or does not count. - `diversity`: one number a prompt.
     """
 
     seeds: int
@@ -30,11 +30,18 @@ class Rates(Part):
     diversity: list[float]
 
     @classmethod
-    def of(cls, measured: Measured, kinds: list[str]) -> "Rates":
-        """From a measurement; `kinds` are the prompts' actions for edits: `right` is also told for each of them."""
+    def of(cls, measured: Measured, kinds: list[str], main: tuple[str, ...]) -> "Rates":
+        """From a measurement; `kinds` are the prompts' actions for edits.
+
+        `right` and the criteria are then of the `main` actions alone, `right` is also told for each action, and for
+        all `others` together.
+        """
         rates = {name: measured.rates(name) for name in ("right", *measured.criteria)}
-        for kind in sorted(set(kinds)):
-            rates[kind] = np.where([each == kind for each in kinds], rates["right"], np.nan)
+        if kinds:
+            right, is_main = rates["right"], np.isin(kinds, main)
+            rates = {name: np.where(is_main, values, np.nan) for name, values in rates.items()}
+            rates |= {kind: np.where(np.array(kinds) == kind, right, np.nan) for kind in main}
+            rates["others"] = np.where(is_main, np.nan, right)
         n = len(measured.seeds)
         digits = {
             name: "".join("-" if np.isnan(value) else str(round(value * n)) for value in values)

@@ -37,7 +37,11 @@ def _chapter(base: Line, lines: Sequence[Line], budget: str) -> str:
     runs = {name: some for name, some in runs.items() if some}
     right = base.rates.rates("right")
     intro = INTRO.format(
-        task=base.task, budget=budget, right=f"{right.mean():.1%}", prompts=len(right), seeds=base.rates.seeds
+        task=base.task,
+        budget=budget,
+        right=f"{np.nanmean(right):.1%}",
+        prompts=np.isfinite(right).sum(),
+        seeds=base.rates.seeds,
     )
     parts = [intro, _gains(base, runs), _criteria(base, runs), _contrasts(runs), _costs(runs), *_exploits(runs)]
     return "\n".join(parts)
@@ -51,7 +55,7 @@ def _gains(base: Line, runs: dict[str, list[Line]]) -> str:
     rows = []
     for name, some in runs.items():
         found = _gain(base, some, "right")
-        after = np.mean([line.rates.rates("right").mean() for line in some])
+        after = np.mean([np.nanmean(line.rates.rates("right")) for line in some])
         single = ", ".join(f"{100 * _gain(base, [line], 'right').value:+.1f}" for line in some)
         rows.append((name, f"{after:.1%}", found.points(), _ends(found.over_runs), _ends(found.over_prompts), single))
     return _table(("arm", "fully right after", "gain", "runs", "prompts", "each run"), rows)

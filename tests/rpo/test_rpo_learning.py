@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from tiny_pipelines import random_flux
 
+from workbench.rpo.watching.measured import Measured
+
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[dict[str, ModuleType]]:
@@ -55,6 +57,19 @@ def test_a_finished_run_is_a_line_and_is_not_run_again(
     assert "16 images a run" in told
     with pytest.raises(ValueError, match="other weights, prompts or settings"):
         experiment(bench, flux, out, groups=8)
+
+
+def test_edits_count_by_what_was_trained_and_tell_of_the_others_apart(bench: dict[str, ModuleType]) -> None:
+    rpo_learning, lines = bench["rpo_learning"], bench["rpo_learning_lines"]
+    trained, measured = (rpo_learning.texts("edit", split, 8) for split in ("train", "dev"))
+    assert [rpo_learning.is_hard(each.text) for each in trained] == [True] * 8
+    assert [rpo_learning.is_hard(each.text) for each in measured] == [True] * 8 + [False] * 2
+    done = np.array([[1.0, 1.0], [1.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
+    found = Measured(tuple(measured[6:]), (0, 1), {"instruction": done}, np.full(4, 0.1))
+    rates = lines.Rates.of(found, ["add", "move", "remove", "recolor"], rpo_learning.HARD)
+    assert rates.criteria == {
+        "right": "22--", "instruction": "22--", "add": "2---", "move": "-2--", "reshape": "----", "others": "--11"
+    }  # fmt: skip
 
 
 def test_every_arm_is_a_configuration_and_groups_of_eight_have_as_many_pictures(bench: dict[str, ModuleType]) -> None:
