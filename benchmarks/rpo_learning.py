@@ -221,7 +221,7 @@ class Experiment:
 
     def _look(self, policy: Policy) -> tuple[list[Image.Image], list[str]]:
         """Pictures of development prompts, and whose they are."""
-        found = measure(policy, self.watched, IMAGE_SEEDS[:2], inspect_prompt, keep=WATCHED)
+        found = measure(policy, self.watched, IMAGE_SEEDS[:2], inspect_prompt, keep=len(self.watched))
         pictures = [picture for own in found.pictures for picture in own]
         return pictures, [prompt.id for prompt in found.prompts for _ in found.seeds]
 
