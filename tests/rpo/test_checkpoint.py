@@ -126,7 +126,7 @@ def _cut(path: Path) -> None:
 
 
 def _reschema(path: Path) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": "workbench.rpo.running.checkpoint/9"}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": "workbench.rpo.checkpoint/9"}))
 
 
 @pytest.mark.parametrize(

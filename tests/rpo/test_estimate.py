@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 import torch
@@ -120,6 +121,8 @@ def test_a_folder_is_sized_as_it_loads(tmp_path, build):
     assert size.adapter_parameters(config) == trained
     encoders = [getattr(policy.pipeline, name) for name in policy.encoders]
     assert size.encoder_parameters == sum(each.numel() for one in encoders for each in one.parameters())
+    without = shutil.copytree(config.path, tmp_path / "without", ignore=shutil.ignore_patterns("text_encoder*"))
+    assert model_size(str(without)).encoder_parameters == 0
     assert size.parameters == sum(each.numel() for each in policy.transformer.parameters()) - trained
     assert size.vae_parameters == sum(each.numel() for each in policy.vae.parameters())
     assert size.scale == policy.scale == 8

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from workbench.runs.environment import describe_environment
 from workbench.runs.lines import LineLog, read_lines
+from workbench.runs.lock import is_locked
 from workbench.runs.manifest import FILE_NAME, Manifest, Status, now, read_manifest
 from workbench.runs.parameters import differing, storable
 from workbench.runs.storage import StorageError, storage, write_json
@@ -130,17 +131,7 @@ def runs_made(notebook_run: Path) -> list[Path]:
 
 def is_in_use(path: Path) -> bool:
     """Whether a living process has the run folder open; a killed one does not."""
-    try:
-        file = os.open(path / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(file)
-    return False
+    return is_locked(path / LOCK_NAME)
 
 
 def _tell_notebook(path: Path) -> None:

@@ -139,9 +139,7 @@ def _described(path: str) -> dict[str, Any]:
     described = {"pipeline": class_name(path)}
     for part in ("transformer", "vae"):
         described[part] = json.loads(part_of(path, f"{part}/config.json").read_text(encoding="utf-8"))
-    encoders = ("text_encoder", "text_encoder_2") if described["pipeline"] == "FluxPipeline" else ("text_encoder",)
-    configs = [json.loads(part_of(path, f"{part}/config.json").read_text(encoding="utf-8")) for part in encoders]
-    described["encoder_parameters"] = sum(map(_encoder_parameters, configs))
+    described["encoder_parameters"] = sum(map(_encoder_parameters, _encoders(path)))
     if described["pipeline"] == "FluxPipeline":
         limit = json.loads(part_of(path, "tokenizer_2/tokenizer_config.json").read_text(encoding="utf-8"))
         described["text_tokens"] = int(min(512, limit.get("model_max_length", 512)))
@@ -154,6 +152,14 @@ def _build(config: Mapping[str, Any]) -> nn.Module:
         raise ValueError(f"a model of class {name} cannot be estimated; known are {', '.join(known)}")
     module: nn.Module = getattr(diffusers, str(name)).from_config(config)
     return module
+
+
+def _encoders(path: str) -> list[dict[str, Any]]:
+    """Configurations of the text encoders; a folder may be without, where prompts were encoded before."""
+    index = json.loads(part_of(path, "model_index.json").read_text(encoding="utf-8"))
+    named = [part for part in ("text_encoder", "text_encoder_2") if part in index]
+    there = [part for part in named if not Path(path).is_dir() or (Path(path) / part).is_dir()]
+    return [json.loads(part_of(path, f"{part}/config.json").read_text(encoding="utf-8")) for part in there]
 
 
 def _encoder_parameters(config: Mapping[str, Any]) -> int:

@@ -20,7 +20,7 @@ from workbench.rpo.config import RpoConfig
 from workbench.runs.parameters import differing
 from workbench.runs.storage import first_fault, storage
 
-SCHEMA: Literal["workbench.rpo.running.checkpoint/1"] = "workbench.rpo.running.checkpoint/1"
+SCHEMA: Literal["workbench.rpo.checkpoint/1"] = "workbench.rpo.checkpoint/1"
 
 FOLDER = "checkpoints"
 
@@ -35,7 +35,7 @@ class CheckpointError(ValueError):
 class _Description(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: Literal["workbench.rpo.running.checkpoint/1"] = Field(alias="schema")
+    schema_version: Literal["workbench.rpo.checkpoint/1"] = Field(alias="schema")
     update: int
     sha256: str
     config: dict[str, Any]

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from workbench.runs.lock import is_locked
 from workbench.runs.storage import storage
 
 _BYTES = 512
@@ -26,17 +27,7 @@ class PidFile:
     @property
     def is_held(self) -> bool:
         """Whether a living process holds the lock."""
-        try:
-            file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(file)
-        return False
+        return is_locked(self.path)
 
     @contextmanager
     def held(self) -> Iterator[int]:
