@@ -1,12 +1,13 @@
 """Does training by a judge teach a generator anything? Arms x seeds on the embedded world. Synthetic (algorithm).
 
-    python benchmarks/rpo_learning.py --task t2i --seconds 240 --seeds 5 --threads 1
-    python benchmarks/rpo_learning.py --task t2i --images 10000 --seeds 5
+    python benchmarks/rpo_learning.py --task t2i --seconds 240 1200 --seeds 5 --threads 1
+    python benchmarks/rpo_learning.py --task t2i --seconds 240 --images 9600 --seeds 5
 
-One JSON line a finished run; given again, the same command goes on where it stopped. The test prompts are drawn once by
-the base and once by every finished run, and measured by `workbench.shapes.inspector`, which no reward uses; anything is
-tuned with `--split dev` and `--set`. Time is processor time, the judge's included, so that other work on the machine
-counts little; with `--threads 1` as many commands may run at once, with other arms, as there are cores.
+One JSON line a run and budget: a run trains until all its budgets are spent, and is measured as each is. Given again,
+the same command goes on where it stopped. The test prompts are drawn by the base once, and once for every line, and
+measured by `workbench.shapes.inspector`, which no reward uses; anything is tuned with `--split dev` and `--set`. Time
+is the processor's, the judge's included, so that other work on the machine counts little; with `--threads 1` as many
+commands may run at once, with other arms, as there are cores.
 """
 
 import argparse
@@ -14,8 +15,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,9 @@ from workbench.rpo.config import RpoConfig
 from workbench.rpo.policies.base import LoraPolicy
 from workbench.rpo.policies.load import load_policy
 from workbench.rpo.policy import Cond, Policy, Prompt
-from workbench.rpo.reward import RewardPanel, png
+from workbench.rpo.reward import png
 from workbench.rpo.rewards_from import build_judges
+from workbench.rpo.running.status import State
 from workbench.rpo.trainer import Trainer
 from workbench.rpo.watching.alarms import Alarms
 from workbench.rpo.watching.inspection import inspect_prompt
@@ -58,10 +60,10 @@ POLICIES: Mapping[Task, str] = {"t2i": "data/models/tiny_flux", "edit": "data/mo
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """When a run ends: after so many seconds of processor time, the judge's included, or so many pictures."""
+    """When a run is measured: after so many seconds of processor time, the judge's included, or so many pictures."""
 
-    seconds: float | None
-    images: int | None
+    seconds: float | None = None
+    images: int | None = None
 
     def __str__(self) -> str:
         return f"{self.seconds:g} processor seconds" if self.images is None else f"{self.images:,} images"
@@ -110,6 +112,22 @@ class Kept:
         return self._conds[prompt.id]
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One arm with one seed while it trains; `updates` are the lines of its metrics so far."""
+
+    arm: Arm
+    config: RpoConfig
+    policy: Policy
+    alarms: Alarms
+    load: float
+    updates: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def sum(self, name: str) -> int:
+        """Over all updates."""
+        return sum(line[name] for line in self.updates)
+
+
 class Experiment:
     """One task's runs into one file of results."""
 
@@ -135,25 +153,27 @@ class Experiment:
         told = [self.task, weights, n, split, len(IMAGE_SEEDS), trained, self.changes]
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
-    def run(self, todo: Sequence[tuple[Arm, int]], budget: Budget) -> None:
-        """What is not yet in the file, one after the other."""
-        done = {line.key for line in self.lines}
-        missing = [(arm, seed) for arm, seed in todo if (arm.name, seed, str(budget)) not in done]
+    def run(self, todo: Sequence[tuple[Arm, int]], budgets: Sequence[Budget]) -> None:
+        """What is not yet in the file, one after the other; a run is measured whenever a budget is spent."""
         if not any(line.arm == "base" for line in self.lines):
             self._keep(Line(design=self.design, task=self.task, arm="base", rates=self._rates(self._policy(0)[1])))
-        for number, (arm, seed) in enumerate(missing, start=1):
-            line = self._train(arm, seed, budget)
-            self._keep(line)
-            base = next(each for each in self.lines if each.arm == "base")
-            change = np.nanmean(line.rates.rates("right") - base.rates.rates("right"))
-            told = f"{100 * change:+.1f} points fully right, {line.updates} updates, {line.images} images"
-            print(f"{arm.name}, seed {seed}: {told} ({number} of {len(missing)})", flush=True)
+        done = {line.key for line in self.lines}
+        missing = [(*each, [one for one in budgets if (each[0].name, each[1], str(one)) not in done]) for each in todo]
+        missing = [each for each in missing if each[2]]
+        for number, (arm, seed, left) in enumerate(missing, start=1):
+            print(f"{arm.name}, seed {seed} ({number} of {len(missing)})", flush=True)
+            self._train(arm, seed, left)
 
     def _keep(self, line: Line) -> None:
         self._out.parent.mkdir(parents=True, exist_ok=True)
         with LineLog(self._out) as log:
             log.append(line.model_dump_json(exclude_defaults=True).encode() + b"\n")
         self.lines.append(line)
+        base = next(each for each in self.lines if each.arm == "base")
+        if line is not base:
+            change = np.nanmean(line.rates.rates("right") - base.rates.rates("right"))
+            told = f"{100 * change:+.1f} points fully right, {line.updates} updates, {line.images} images"
+            print(f"  {line.budget}: {told}", flush=True)
 
     def _policy(self, seed: int, arm: Arm = ARMS["oracle"]) -> tuple[RpoConfig, Policy]:
         config = config_of(arm, self.task, self.path, seed, self.changes)
@@ -162,63 +182,58 @@ class Experiment:
             self._kept = Kept(encoder, [*self.train, *self.watched, *self.measured])
         return config, load_policy(config.policy, "cpu", seed=seed, embeddings=self._kept)
 
-    def _train(self, arm: Arm, seed: int, budget: Budget) -> Line:
-        """Train, then draw the measured prompts."""
-        load = os.getloadavg()[0]
+    def _train(self, arm: Arm, seed: int, budgets: Sequence[Budget]) -> None:
+        """Train until all budgets are spent; measuring takes nothing from those to come."""
         config, policy = self._policy(seed, arm)
-        before = self._look(policy)
         gold = build_judges([config.gold], self.task, seed=seed, cache=None) if config.gold else None
-        updates: list[Mapping[str, Any]] = []
+        run = Run(arm, config, policy, Alarms.baseline(*self._look(policy)), os.getloadavg()[0])
+        left, start = list(budgets), processor_seconds()
+
+        def count(line: Mapping[str, Any]) -> None:
+            nonlocal start
+            run.updates.append(line)
+            now = processor_seconds()
+            for budget in [each for each in left if each.is_spent(now - start, run.sum("images"))]:
+                self._keep(self._line(run, budget, "stopped"))
+                left.remove(budget)
+            start += processor_seconds() - now
+            if not left:
+                trainer.stop()
+
         with tempfile.TemporaryDirectory(prefix="rpo-") as folder:
             panel = panel_of(arm, config, self.task)
-            ended = self._spend(budget, updates, config, policy, panel, gold, Path(folder))
-        alarms = Alarms.baseline(*before).check(len(updates), *self._look(policy))
-        kls = [line["kl"] for line in updates[-10:] if line["kl"] is not None]
+            with Trainer(config, policy, panel, self.train, Path(folder), gold=gold, report=count) as trainer:
+                ended = trainer.train()
+        for budget in left:  # a judge failed for good
+            self._keep(self._line(run, budget, ended))
+
+    def _line(self, run: Run, budget: Budget, ended: State) -> Line:
+        """The run as it is now, measured."""
+        kls = [line["kl"] for line in run.updates[-10:] if line["kl"] is not None]
         return Line(
             design=self.design,
             task=self.task,
-            arm=arm.name,
-            seed=seed,
+            arm=run.arm.name,
+            seed=run.config.seed,
             budget=str(budget),
-            rates=self._rates(policy),
-            config=config.to_json(),
+            rates=self._rates(run.policy),
+            config=run.config.to_json(),
             ended=ended,
-            updates=len(updates),
-            images=sum(line["images"] for line in updates),
-            seconds={part: round(sum(line["seconds"][part] for line in updates), 1) for part in updates[0]["seconds"]},
-            decided=sum(line["decided"] for line in updates),
-            tied=sum(line["tied"] for line in updates),
-            failed=sum(line["failed"] for line in updates),
-            judge_calls=sum(line["judge_calls"] for line in updates),
+            updates=len(run.updates),
+            images=run.sum("images"),
+            seconds={
+                part: round(sum(line["seconds"][part] for line in run.updates), 1) for part in run.updates[0]["seconds"]
+            },
+            decided=run.sum("decided"),
+            tied=run.sum("tied"),
+            failed=run.sum("failed"),
+            judge_calls=run.sum("judge_calls"),
             kl=sum(kls) / len(kls) if kls else None,
-            looks=[_look_of(line) for line in updates if "alarms" in line],
-            alarms=alarms,
+            looks=[_look_of(line) for line in run.updates if "alarms" in line],
+            alarms=run.alarms.check(len(run.updates), *self._look(run.policy)),
             threads=self.threads,
-            load=round(load, 1),
+            load=round(run.load, 1),
         )
-
-    def _spend(
-        self,
-        budget: Budget,
-        updates: list[Mapping[str, Any]],
-        config: RpoConfig,
-        policy: Policy,
-        panel: RewardPanel,
-        gold: RewardPanel | None,
-        folder: Path,
-    ) -> str:
-        """Train until the budget is spent; `updates` grows by what each was like."""
-        stop: Callable[[], None]
-
-        def count(line: Mapping[str, Any]) -> None:
-            updates.append(line)
-            if budget.is_spent(processor_seconds() - start, sum(each["images"] for each in updates)):
-                stop()
-
-        start = processor_seconds()
-        with Trainer(config, policy, panel, self.train, folder, gold=gold, report=count) as trainer:
-            stop = trainer.stop
-            return trainer.train()
 
     def _look(self, policy: Policy) -> tuple[list[Image.Image], list[str]]:
         """Pictures of development prompts, and whose they are."""
@@ -246,9 +261,8 @@ def _look_of(line: Mapping[str, Any]) -> Look:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", choices=("t2i", "edit"), default="t2i")
-    budget = parser.add_mutually_exclusive_group(required=True)
-    budget.add_argument("--seconds", type=float, help="of processor time a run trains")
-    budget.add_argument("--images", type=int, help="candidates a run")
+    parser.add_argument("--seconds", type=float, nargs="*", default=[], help="of processor time a run trains")
+    parser.add_argument("--images", type=int, nargs="*", default=[], help="candidates a run")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--arms", nargs="+", choices=tuple(ARMS), default=tuple(ARMS), metavar="ARM")
     parser.add_argument("--prompts", type=int, default=320, help="measured; all different")
@@ -258,12 +272,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, help="benchmarks/results/rpo_learning_TASK.jsonl unless given")
     options = parser.parse_args()
+    budgets = [*(Budget(seconds=each) for each in options.seconds), *(Budget(images=each) for each in options.images)]
+    if not budgets:
+        parser.error("say how long a run trains: --seconds, --images or both")
     torch.set_num_threads(options.threads)
     out = options.out or Path(f"benchmarks/results/rpo_learning_{options.task}.jsonl")
     policy = options.policy or POLICIES[options.task]
     experiment = Experiment(options.task, policy, options.split, options.prompts, options.threads, out, options.set)
     try:
-        experiment.run(schedule(options.arms, options.seeds), Budget(options.seconds, options.images))
+        experiment.run(schedule(options.arms, options.seeds), budgets)
     finally:
         table = report(experiment.lines)
         with replacing(out.with_suffix(".md")) as temporary:

@@ -1,4 +1,4 @@
-"""The lines of `rpo_learning.py`'s results: one for the frozen base, one for every finished run."""
+"""The lines of `rpo_learning.py`'s results: one for the frozen base, one for every run and budget."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -70,7 +70,7 @@ class Line(Part):
     """The base (`arm` is `base`), or one run.
 
     - `design`: hash of all that must be equal for lines to be compared: weights, prompts, seeds, sampler.
-    - `config`: of the run, as `RpoConfig` has it. - `ended`: as `Trainer.train` says.
+    - `config`: of the run, as `RpoConfig` has it. - `ended`: `stopped` by its budget, or as `Trainer.train` says.
     - `seconds`: of training, by part. - `load`: processes that wanted the machine when the run began.
     - `decided`, `tied`, `failed`: groups. - `alarms`: about pictures of development prompts at the end.
     """

@@ -37,9 +37,9 @@ def experiment(bench: dict[str, ModuleType], flux: Path, out: Path, **changes: o
 def test_a_finished_run_is_a_line_and_is_not_run_again(
     bench: dict[str, ModuleType], flux: Path, tmp_path: Path
 ) -> None:
-    out, budget = tmp_path / "results.jsonl", bench["rpo_learning"].Budget(None, 16)
+    out, budget = tmp_path / "results.jsonl", bench["rpo_learning"].Budget(images=16)
     todo = bench["rpo_learning_arms"].schedule(["shuffled", "exploit"], seeds=1)
-    experiment(bench, flux, out).run(todo, budget)
+    experiment(bench, flux, out).run(todo, [budget])
     lines = bench["rpo_learning_lines"].read_results(out)
     assert [line.arm for line in lines] == ["base", "shuffled", "exploit"]
     base, shuffled, exploit = lines
@@ -50,13 +50,29 @@ def test_a_finished_run_is_a_line_and_is_not_run_again(
 
     again = experiment(bench, flux, out)
     before = out.read_bytes()
-    again.run(todo, budget)
+    again.run(todo, [budget])
     assert out.read_bytes() == before
     told = bench["rpo_learning_report"].report(again.lines)
     assert "| shuffled | " in told
     assert "16 images a run" in told
     with pytest.raises(ValueError, match="other weights, prompts or settings"):
         experiment(bench, flux, out, groups=8)
+
+
+def test_measuring_on_the_way_changes_nothing(bench: dict[str, ModuleType], flux: Path, tmp_path: Path) -> None:
+    budget = bench["rpo_learning"].Budget
+    todo = bench["rpo_learning_arms"].schedule(["shuffled"], seeds=1)
+    optimizer = {"lr": 0.05, "warmup": 0}
+    long, on_the_way = (experiment(bench, flux, tmp_path / out, optimizer=optimizer) for out in ("long", "both"))
+    long.run(todo, [budget(images=24)])
+    on_the_way.run(todo, [budget(images=24), budget(images=8)])
+    first, second = on_the_way.lines[1:]
+    assert [(each.budget, each.updates) for each in (first, second)] == [("8 images", 1), ("24 images", 3)]
+    assert (second.rates, second.decided) == (long.lines[1].rates, long.lines[1].decided)
+    assert first.rates != second.rates
+
+    on_the_way.run(todo, [budget(images=8), budget(images=16)])
+    assert [each.budget for each in on_the_way.lines[1:]] == ["8 images", "24 images", "16 images"]
 
 
 def test_edits_count_by_what_was_trained_and_tell_of_the_others_apart(bench: dict[str, ModuleType]) -> None:
