@@ -24,7 +24,7 @@ import numpy as np
 import torch
 import yaml
 from PIL import Image
-from rpo_learning_arms import ARMS, Arm, config_of, panel_of, schedule
+from rpo_learning_arms import ARMS, RUBRICS, Arm, config_of, panel_of, schedule
 from rpo_learning_lines import Line, Look, Rates, read_results
 from rpo_learning_report import report
 
@@ -36,11 +36,12 @@ from workbench.rpo.policies.load import load_policy
 from workbench.rpo.policy import Cond, Policy, Prompt
 from workbench.rpo.reward import png
 from workbench.rpo.rewards_from import build_judges
-from workbench.rpo.running.status import State
+from workbench.rpo.running.status import Status
 from workbench.rpo.trainer import Trainer
 from workbench.rpo.watching.alarms import Alarms
 from workbench.rpo.watching.inspection import inspect_prompt
 from workbench.rpo.watching.measured import Measured, measure
+from workbench.rubrics.files import load_rubric
 from workbench.runs.lines import LineLog
 from workbench.shapes.instructions import parse_instruction
 from workbench.shapes.pretrain.tiny_qwen_edit import TEST_TRIPLES
@@ -50,11 +51,11 @@ from workbench.shapes.small_world import WIDTH, Split, edit_triples, prompts
 TRAINED, WATCHED = 2000, 64
 """Prompts to train on, and development prompts that alarms look at."""
 HARD = ("add", "move", "reshape")
-"""Edits that are trained and count: those the base gets right in half of the cases at most, says its card."""
+"""Edits that are trained and count: those the base gets right in about half of the cases, says its card."""
 IMAGE_SEEDS = range(4)
 SPENT: Mapping[Task, range] = {"t2i": range(400, 720), "edit": range(TEST_TRIPLES)}
 """Test prompts left out, by their number: of t2i those after a look at which settings were changed, of edits those that
-the policy's card tells of. The card's t2i prompts are used: nothing but the base was measured on them."""
+the policy's card tells of. The card's t2i prompts are used; see `LOOKED_AT` in `rpo_learning_report.py`."""
 POLICIES: Mapping[Task, str] = {"t2i": "data/models/tiny_flux", "edit": "data/models/tiny_qwen_edit"}
 
 
@@ -106,10 +107,10 @@ class Kept:
     """Prompts encoded once for all runs."""
 
     def __init__(self, policy: LoraPolicy, prompts: Sequence[Prompt]) -> None:
-        self._conds = {prompt.id: policy.encode_one(prompt) for prompt in prompts}
+        self._conds = {(prompt.id, prompt.text): policy.encode_one(prompt) for prompt in prompts}
 
     def read(self, prompt: Prompt) -> Cond:
-        return self._conds[prompt.id]
+        return self._conds[prompt.id, prompt.text]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,8 @@ class Experiment:
     ) -> None:
         self.task, self.path, self.threads, self.changes = task, path, threads, changes
         self.train, self.watched = texts(task, "train", TRAINED), texts(task, "dev", WATCHED)
-        self.measured = texts(task, split, n)
-        self.design = self._design(n, split)
+        self.measured, self.split = texts(task, split, n), split
+        self.design = self._design()
         self.lines, self._out = read_results(out), out
         self._kept: Kept | None = None
         if strange := [line.arm for line in self.lines if line.design != self.design]:
@@ -146,17 +147,22 @@ class Experiment:
                 "another --out"
             )
 
-    def _design(self, n: int, split: Split) -> str:
+    def _design(self) -> str:
         parts = sorted(Path(self.path).rglob("*.safetensors"))
         weights = [hashlib.sha256(part.read_bytes()).hexdigest() for part in parts]
-        trained = [each.text for each in self.train]
-        told = [self.task, weights, n, split, len(IMAGE_SEEDS), trained, self.changes]
+        prompts = [[(each.id, each.text) for each in some] for some in (self.train, self.measured)]
+        rubric = load_rubric(RUBRICS[self.task]).hash
+        told = [self.task, weights, *prompts, list(IMAGE_SEEDS), rubric, self.changes]
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
     def run(self, todo: Sequence[tuple[Arm, int]], budgets: Sequence[Budget]) -> None:
         """What is not yet in the file, one after the other; a run is measured whenever a budget is spent."""
         if not any(line.arm == "base" for line in self.lines):
-            self._keep(Line(design=self.design, task=self.task, arm="base", rates=self._rates(self._policy(0)[1])))
+            rates = self._rates(self._policy(0)[1])
+            self._keep(Line(design=self.design, task=self.task, split=self.split, arm="base", rates=rates))
+        for line in self.lines:
+            if line.arm != "base" and line.config != self._config(ARMS[line.arm], line.seed).to_json():
+                raise ValueError(f"{self._out}: {line.arm!r} was run by another configuration; name another --out")
         done = {line.key for line in self.lines}
         missing = [(*each, [one for one in budgets if (each[0].name, each[1], str(one)) not in done]) for each in todo]
         missing = [each for each in missing if each[2]]
@@ -175,8 +181,11 @@ class Experiment:
             told = f"{100 * change:+.1f} points fully right, {line.updates} updates, {line.images} images"
             print(f"  {line.budget}: {told}", flush=True)
 
+    def _config(self, arm: Arm, seed: int) -> RpoConfig:
+        return config_of(arm, self.task, self.path, seed, self.changes)
+
     def _policy(self, seed: int, arm: Arm = ARMS["oracle"]) -> tuple[RpoConfig, Policy]:
-        config = config_of(arm, self.task, self.path, seed, self.changes)
+        config = self._config(arm, seed)
         if self._kept is None:
             encoder = load_policy(config.policy, "cpu")
             self._kept = Kept(encoder, [*self.train, *self.watched, *self.measured])
@@ -194,7 +203,7 @@ class Experiment:
             run.updates.append(line)
             now = processor_seconds()
             for budget in [each for each in left if each.is_spent(now - start, run.sum("images"))]:
-                self._keep(self._line(run, budget, "stopped"))
+                self._keep(self._line(run, budget))
                 left.remove(budget)
             start += processor_seconds() - now
             if not left:
@@ -203,22 +212,23 @@ class Experiment:
         with tempfile.TemporaryDirectory(prefix="rpo-") as folder:
             panel = panel_of(arm, config, self.task)
             with Trainer(config, policy, panel, self.train, Path(folder), gold=gold, report=count) as trainer:
-                ended = trainer.train()
-        for budget in left:  # a judge failed for good
-            self._keep(self._line(run, budget, ended))
+                trainer.train()
+            if left:
+                problem = Status.read(Path(folder)).problem
+                raise RuntimeError(f"{arm.name}, seed {seed}: ended before {left[0]}: {problem}; run this again")
 
-    def _line(self, run: Run, budget: Budget, ended: State) -> Line:
+    def _line(self, run: Run, budget: Budget) -> Line:
         """The run as it is now, measured."""
         kls = [line["kl"] for line in run.updates[-10:] if line["kl"] is not None]
         return Line(
             design=self.design,
             task=self.task,
+            split=self.split,
             arm=run.arm.name,
             seed=run.config.seed,
             budget=str(budget),
             rates=self._rates(run.policy),
             config=run.config.to_json(),
-            ended=ended,
             updates=len(run.updates),
             images=run.sum("images"),
             seconds={
@@ -279,13 +289,11 @@ def main() -> None:
     out = options.out or Path(f"benchmarks/results/rpo_learning_{options.task}.jsonl")
     policy = options.policy or POLICIES[options.task]
     experiment = Experiment(options.task, policy, options.split, options.prompts, options.threads, out, options.set)
-    try:
-        experiment.run(schedule(options.arms, options.seeds), budgets)
-    finally:
-        table = report(experiment.lines)
-        with replacing(out.with_suffix(".md")) as temporary:
-            temporary.write_text(table, encoding="utf-8")
-        print(table)
+    experiment.run(schedule(options.arms, options.seeds), budgets)
+    table = report(read_results(out))  # with what other commands have added meanwhile
+    with replacing(out.with_suffix(".md")) as temporary:
+        temporary.write_text(table, encoding="utf-8")
+    print(table)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ MAIN: tuple[Arm, ...] = (
     Arm("paper, rubric", "rubric", "paper"),
 )
 EXPLOIT = Arm("exploit", "saturation", changes={"evaluate_every": 5, "evaluated": 64})
-"""The judge prefers shrill pictures; every 5 updates the oracle and the alarms look at 64 fixed prompts."""
+"""The judge prefers shrill pictures; every 5 updates the oracle and the alarms look at 64 fixed prompts. No
+configuration can ask for such a judge: the run's own names the oracle in its place."""
 ABLATIONS: tuple[Arm, ...] = (
     Arm("paper's advantage", "oracle", changes={"objective": {"advantage": "paper"}}),
     Arm("groups of 8", "oracle", changes={"objective": {"advantage": "group"}, "sampling": {"group": 8}}),

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from workbench.pairs.comparison import Task
 from workbench.rpo.watching.measured import Measured
 from workbench.runs.lines import read_lines
+from workbench.shapes.small_world import Split
 
 Floats = NDArray[np.float64]
 
@@ -50,9 +51,9 @@ class Rates(Part):
         return cls(seeds=n, criteria=digits, diversity=[round(float(each), 4) for each in measured.diversity])
 
     def rates(self, name: str) -> Floats:
-        """The share of pictures right for every prompt, NaN where it does not ask; `diversity` as it is."""
+        """The share of pictures right for every prompt, NaN where it does not ask; `diversity` where `right` counts."""
         if name == "diversity":
-            return np.array(self.diversity)
+            return np.where(np.isnan(self.rates("right")), np.nan, self.diversity)
         return np.array([np.nan if each == "-" else int(each) / self.seeds for each in self.criteria[name]])
 
 
@@ -70,7 +71,7 @@ class Line(Part):
     """The base (`arm` is `base`), or one run.
 
     - `design`: hash of all that must be equal for lines to be compared: weights, prompts, seeds, sampler.
-    - `config`: of the run, as `RpoConfig` has it. - `ended`: `stopped` by its budget, or as `Trainer.train` says.
+    - `config`: of the run, as `RpoConfig` has it.
     - `seconds`: of training, by part. - `load`: processes that wanted the machine when the run began.
     - `decided`, `tied`, `failed`: groups. - `alarms`: about pictures of development prompts at the end.
     """
@@ -78,12 +79,12 @@ class Line(Part):
     schema_version: Literal["workbench.rpo_learning/1"] = "workbench.rpo_learning/1"
     design: str
     task: Task
+    split: Split = "test"
     arm: str
     seed: int = 0
     budget: str = ""
     rates: Rates
     config: dict[str, Any] = {}
-    ended: str = ""
     updates: int = 0
     images: int = 0
     seconds: dict[str, float] = {}

@@ -2,15 +2,21 @@
 
 import importlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 from tiny_pipelines import random_flux
+from toy_policy import RedJudge
+from toy_runs import panel
 
+from workbench.judges.verdict import Verdict
+from workbench.pairs.comparison import Comparison
 from workbench.rpo.watching.measured import Measured
+from workbench.shapes.small_world import prompts
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +49,7 @@ def test_a_finished_run_is_a_line_and_is_not_run_again(
     lines = bench["rpo_learning_lines"].read_results(out)
     assert [line.arm for line in lines] == ["base", "shuffled", "exploit"]
     base, shuffled, exploit = lines
-    assert (shuffled.updates, shuffled.images, shuffled.decided, shuffled.ended) == (2, 16, 8, "stopped")
+    assert (shuffled.updates, shuffled.images, shuffled.decided, shuffled.split) == (2, 16, 8, "dev")
     assert shuffled.config["sampling"]["steps"] == 6
     assert exploit.config["gold"]["kind"] == "oracle"
     assert len(base.rates.criteria["right"]) == 4
@@ -57,6 +63,39 @@ def test_a_finished_run_is_a_line_and_is_not_run_again(
     assert "16 images a run" in told
     with pytest.raises(ValueError, match="other weights, prompts or settings"):
         experiment(bench, flux, out, groups=8)
+
+
+def test_lines_of_other_prompts_and_of_other_configurations_are_refused(
+    bench: dict[str, ModuleType], flux: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, rpo_learning = tmp_path / "results.jsonl", bench["rpo_learning"]
+    todo = bench["rpo_learning_arms"].schedule(["shuffled"], seeds=1)
+    own = experiment(bench, flux, out)
+    own.run(todo, [rpo_learning.Budget(images=8)])
+    with monkeypatch.context() as patch:
+        patch.setattr(rpo_learning, "prompts", lambda split, n, seed: prompts(split, n + 1, seed=seed)[1:])
+        with pytest.raises(ValueError, match="other weights, prompts or settings"):
+            experiment(bench, flux, out)
+    with monkeypatch.context() as patch:
+        arm = replace(rpo_learning.ARMS["shuffled"], changes={"objective": {"beta": 0.1}})
+        patch.setitem(rpo_learning.ARMS, "shuffled", arm)
+        with pytest.raises(ValueError, match="'shuffled' was run by another configuration"):
+            own.run(todo, [])
+
+
+def test_a_run_whose_judge_is_lost_is_no_result(
+    bench: dict[str, ModuleType], flux: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Lost(RedJudge):
+        async def compare(self, comparison: Comparison, order: Sequence[int], sample: int = 0) -> Verdict:
+            return Verdict(ranks=None, failure="error", detail="overloaded")
+
+    rpo_learning = bench["rpo_learning"]
+    monkeypatch.setattr(rpo_learning, "panel_of", lambda *_: panel(Lost()))
+    lost = experiment(bench, flux, tmp_path / "results.jsonl")
+    with pytest.raises(RuntimeError, match=r"shuffled, seed 0: ended before 8 images: update 1: 4 of 4 groups got no"):
+        lost.run(bench["rpo_learning_arms"].schedule(["shuffled"], seeds=1), [rpo_learning.Budget(images=8)])
+    assert [line.arm for line in lost.lines] == ["base"]
 
 
 def test_measuring_on_the_way_changes_nothing(bench: dict[str, ModuleType], flux: Path, tmp_path: Path) -> None:
@@ -108,7 +147,9 @@ def test_the_most_valuable_runs_come_first(bench: dict[str, ModuleType]) -> None
     assert [name for name, _ in order[14:22]] == [arm.name for arm in arms.ABLATIONS]
 
 
-def test_the_report_tells_gains_contrasts_and_when_a_flaw_was_caught(bench: dict[str, ModuleType]) -> None:
+def test_the_report_tells_gains_contrasts_and_when_a_flaw_was_caught(
+    bench: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines, report = bench["rpo_learning_lines"], bench["rpo_learning_report"]
     rng = np.random.default_rng(0)
 
@@ -140,4 +181,8 @@ def test_the_report_tells_gains_contrasts_and_when_a_flaw_was_caught(bench: dict
     (caught,) = [row for row in told.splitlines() if "saturation 0.6" in row]
     assert "| 10 of 50 |" in caught
     assert "25.0% [15.0%, 35.0%], n = 64" in caught
+    assert "others" not in told  # of 300 prompts all had been looked at
+    monkeypatch.setattr(report, "LOOKED_AT", {"t2i": 100})
+    (gained,) = [row for row in report.report(some).splitlines() if "5 runs x 200 prompts" in row and "oracle" in row]
+    assert "5 runs x 300 prompts" in gained
     assert json.loads(some[1].model_dump_json())["rates"]["criteria"]["right"] == some[1].rates.criteria["right"]
