@@ -78,6 +78,12 @@ def test_a_judge_lost_to_one_process_pauses_both(two: Path, name: str, problem: 
         assert first[key].equal(saved[key])
 
 
+def test_an_allowance_spent_by_one_process_pauses_both_in_the_first_update_too(two: Path) -> None:
+    assert said(two / "spent") == [{"ended": "paused", "update": 0}] * 2
+    status = json.loads((two / "spent" / "status.json").read_text())
+    assert (status["state"], status["problem"]) == ("paused", "process 1: 3 of 3 calls are spent")
+
+
 @pytest.mark.parametrize(
     ("name", "error"), [("nan", "NotFiniteError: update 3, step"), ("broken", "ZeroDivisionError: a bug in a judge")]
 )

@@ -15,25 +15,29 @@ from workbench.judges.verdict import Verdict
 from workbench.pairs.comparison import Comparison
 from workbench.rpo.running.processes import launched
 from workbench.rpo.trainer import Trainer
-from workbench.vlm.errors import Unreachable
+from workbench.vlm.errors import BudgetSpent, Unreachable
 
 RANK = int(os.environ["RANK"])
 
 
 class Unruly(RedJudge):
-    """Does something on one rank when the third update is judged."""
+    """Does something on one rank when an update is judged."""
 
-    def __init__(self, rank: int, act: Callable[[], Verdict | None]) -> None:
+    def __init__(self, rank: int, act: Callable[[], Verdict | None], update: int = 3) -> None:
         super().__init__()
-        self.rank, self.act = rank, act
+        self.rank, self.act, self.update = rank, act, update
 
     async def compare(self, comparison: Comparison, order: Sequence[int], sample: int = 0) -> Verdict:
-        acted = self.act() if self.rank == RANK and comparison.id.startswith("u3-") else None
+        acted = self.act() if self.rank == RANK and comparison.id.startswith(f"u{self.update}-") else None
         return acted or await super().compare(comparison, order, sample)
 
 
 def dead() -> Verdict:
     raise Unreachable("no server at http://127.0.0.1:1")
+
+
+def spent() -> Verdict:
+    raise BudgetSpent("3 of 3 calls are spent")
 
 
 def broken() -> Verdict:
@@ -69,6 +73,7 @@ def main(out: Path) -> None:
     trainers: list[Trainer] = []
     scenario(out / "whole", RedJudge())
     scenario(out / "dead", Unruly(1, dead))
+    scenario(out / "spent", Unruly(1, spent, update=1))
     scenario(out / "broken", Unruly(1, broken))
     scenario(out / "failed", Unruly(1, failed))
     scenario(out / "nan", RedJudge(), prepare=poisoned)

@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, broadcast, gather_object
 from torch import Tensor
 
-from workbench.vlm.errors import StopRun
+from workbench.vlm.errors import BudgetSpent, StopRun
 
 T = TypeVar("T")
 
@@ -55,8 +55,8 @@ class Processes:
     def total(self, values: Tensor, problem: Exception | None = None) -> Tensor:
         """The sum of a flat tensor over processes, by one all-reduce.
 
-        Where a process has a `problem` all of them raise: the one with the worst its own, the others `StopRun`,
-        `Stopped` or `ElsewhereError` as that one is, naming the process.
+        Where a process has a `problem` all of them raise: the one with the worst its own, the others `Stopped`,
+        `BudgetSpent`, `StopRun` or `ElsewhereError` as that one is, naming the process.
         """
         values = self._accelerator.reduce(torch.cat([values, self.slot(_severity(problem), values)]), reduction="sum")
         severities = values[-self.count :].tolist()
@@ -99,7 +99,7 @@ class Processes:
         worst = max(range(self.count), key=lambda index: severities[index])
         if worst == self.index and problem is not None:
             raise problem
-        kind = (Stopped, StopRun, ElsewhereError)[int(severities[worst]) - 1]
+        kind = (Stopped, BudgetSpent, StopRun, ElsewhereError)[int(severities[worst]) - 1]
         raise kind(f"process {worst}: {messages[worst]}") from problem
 
 
@@ -109,7 +109,9 @@ def _severity(problem: Exception | None) -> int:
             return 0
         case Stopped():
             return 1
-        case StopRun():
+        case BudgetSpent():
             return 2
-        case _:
+        case StopRun():
             return 3
+        case _:
+            return 4
