@@ -1,9 +1,7 @@
 """A run folder: one process at a time, resumed by the same inputs, refused to others."""
 
-import fcntl
 import json
 import os
-import time
 from asyncio import CancelledError
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +13,7 @@ from pydantic import TypeAdapter
 
 from workbench.runs.environment import describe_environment
 from workbench.runs.lines import LineLog, read_lines
-from workbench.runs.lock import is_locked
+from workbench.runs.lock import is_locked, take_lock
 from workbench.runs.manifest import FILE_NAME, Manifest, Status, now, read_manifest
 from workbench.runs.parameters import differing, storable
 from workbench.runs.storage import StorageError, storage, write_json
@@ -152,7 +150,7 @@ def _lock(path: Path) -> int:
     with storage(path / LOCK_NAME):
         file = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            if not _taken(file):
+            if not take_lock(file):
                 raise RunInUseError(_in_use(path, holder=os.pread(file, 32, 0).decode("ascii", "replace").strip()))
             os.ftruncate(file, 0)
             os.pwrite(file, str(os.getpid()).encode(), 0)
@@ -160,17 +158,6 @@ def _lock(path: Path) -> int:
             os.close(file)
             raise
     return file
-
-
-def _taken(file: int) -> bool:
-    for pause in (0.05, 0.1, 0.0):  # whoever lists runs holds the lock for an instant
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(pause)
-        else:
-            return True
-    return False
 
 
 def _in_use(path: Path, holder: str) -> str:

@@ -1,6 +1,5 @@
 """The file by which a launched process is found again: who it is, and a lock it holds for as long as it lives."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from workbench.runs.lock import is_locked
+from workbench.runs.lock import is_locked, take_lock
 from workbench.runs.storage import storage
 
 _BYTES = 512
@@ -39,7 +38,8 @@ class PidFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not take_lock(file):
+                raise BlockingIOError
             yield file
         finally:
             os.close(file)
