@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 from workbench.rpo.config import RpoConfig
 from workbench.rpo.launch import Training, TrainingError
+from workbench.rpo.running.status import Status
 from workbench.runs.folder import RunFolder
 from workbench.widgets.training_curves import PANELS, curve, curves_figure, curves_table
 from workbench.widgets.training_view import LiveView, grids_shown, status_shown
@@ -143,6 +145,25 @@ def test_a_run_without_an_update_yet_is_shown_too(tmp_path):
     training = Training(tmp_path / "rpo-1")
     config(kind="oracle").save(training.config_path)
     assert "No update yet" in LiveView(training).to_html()
+
+
+def test_what_did_not_change_is_not_sent_again(training, monkeypatch):
+    sent = {"status": [], "curves": [], "grids": []}
+    handles = iter([SimpleNamespace(update=updates.append) for updates in sent.values()])
+    monkeypatch.setattr("IPython.display.display", lambda part, display_id: next(handles))
+    states = iter(["running", "running", "running", "finished"])
+
+    def status(training) -> Status:
+        if (state := next(states, None)) == "finished":
+            write(training, 21, "finished")
+        return Status(state=state or "finished", update=21, updates=40)
+
+    monkeypatch.setattr(Training, "status", status)
+    monkeypatch.setattr(Training, "wait", status)
+    LiveView(training).watch(every=0.0)
+    assert len(sent["status"]) == 1
+    assert [bool(part.more) for part in sent["curves"]] == [False, True]  # taken out and drawn anew, once
+    assert not sent["grids"]
 
 
 WATCH = """

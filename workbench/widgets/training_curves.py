@@ -19,7 +19,7 @@ _LEGEND = 22  # pixels a legend takes below its panel's title
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One number of every update that has it; `key` is its name in the metrics, a dot before a name within it."""
+    """One number of every update that has it; `key` is its name in the metrics."""
 
     name: str
     key: str

@@ -50,12 +50,14 @@ class LiveView:
         self.training = training
         self._synthetic = training.config.is_synthetic
         self._handles: list[Any] = []
+        self._shown: tuple[Shown, ...] = ()
 
     def display(self) -> None:
         """Show the run as it is now, below the running cell."""
         from IPython.display import display
 
-        self._handles = [display(part, display_id=True) for part in self._parts(self.training.status())]
+        self._shown = self._parts(self.training.status())
+        self._handles = [display(part, display_id=True) for part in self._shown]
 
     def watch(self, every: float = 2.0) -> Status:
         """Show the run and follow it until it ends; `every` is in seconds. To stop watching leaves it running.
@@ -80,8 +82,9 @@ class LiveView:
         self.display()
 
     def _refresh(self) -> None:
-        for handle, part in zip(self._handles, self._parts(self.training.status()), strict=True):
-            if handle is None:  # outside a notebook nothing can be rewritten
+        before, self._shown = self._shown, self._parts(self.training.status())
+        for handle, old, part in zip(self._handles, before, self._shown, strict=True):
+            if handle is None or part == old:  # outside a notebook nothing can be rewritten
                 continue
             if part.more:  # JupyterLab's plotly draws a figure once: without it for a moment, it is drawn anew
                 handle.update(Shown(part.text, part.html))
