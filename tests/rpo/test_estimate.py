@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -21,6 +22,13 @@ def _one_thread():
 def run(path=FLUX, preset="paper", **fields):
     policy = {"path": path, **fields.pop("policy", {})}
     return RpoConfig.of(preset, **{"prompts": "p.txt", "rewards": [{}], "updates": 100, **fields, "policy": policy})
+
+
+def change(path, edit):
+    """Of a JSON file."""
+    fields = json.loads(Path(path).read_text())
+    edit(fields)
+    Path(path).write_text(json.dumps(fields))
 
 
 NO_KL = {"objective": {"beta": 0.0}}
@@ -121,8 +129,14 @@ def test_a_folder_is_sized_as_it_loads(tmp_path, build):
     assert size.adapter_parameters(config) == trained
     encoders = [getattr(policy.pipeline, name) for name in policy.encoders]
     assert size.encoder_parameters == sum(each.numel() for one in encoders for each in one.parameters())
+    for part in policy.encoders:  # fine-tunes often leave it out; the pipeline names the class
+        change(f"{config.path}/{part}/config.json", lambda fields: fields.pop("architectures"))
+    assert model_size(config.path).encoder_parameters == size.encoder_parameters
     without = shutil.copytree(config.path, tmp_path / "without", ignore=shutil.ignore_patterns("text_encoder*"))
     assert model_size(str(without)).encoder_parameters == 0
+    change(f"{config.path}/model_index.json", lambda index: index.update(text_encoder=["other", "Encoder"]))
+    with pytest.raises(ValueError, match=r"its text_encoder is other\.Encoder; only those of transformers"):
+        model_size(config.path)
     assert size.parameters == sum(each.numel() for each in policy.transformer.parameters()) - trained
     assert size.vae_parameters == sum(each.numel() for each in policy.vae.parameters())
     assert size.scale == policy.scale == 8

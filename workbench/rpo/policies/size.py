@@ -139,7 +139,7 @@ def _described(path: str) -> dict[str, Any]:
     described = {"pipeline": class_name(path)}
     for part in ("transformer", "vae"):
         described[part] = json.loads(part_of(path, f"{part}/config.json").read_text(encoding="utf-8"))
-    described["encoder_parameters"] = sum(map(_encoder_parameters, _encoders(path)))
+    described["encoder_parameters"] = _encoder_parameters(path)
     if described["pipeline"] == "FluxPipeline":
         limit = json.loads(part_of(path, "tokenizer_2/tokenizer_config.json").read_text(encoding="utf-8"))
         described["text_tokens"] = int(min(512, limit.get("model_max_length", 512)))
@@ -154,19 +154,21 @@ def _build(config: Mapping[str, Any]) -> nn.Module:
     return module
 
 
-def _encoders(path: str) -> list[dict[str, Any]]:
-    """Configurations of the text encoders; a folder may be without, where prompts were encoded before."""
+def _encoder_parameters(path: str) -> int:
+    """Of all text encoders; a folder may be without, where prompts were encoded before."""
     index = json.loads(part_of(path, "model_index.json").read_text(encoding="utf-8"))
     named = [part for part in ("text_encoder", "text_encoder_2") if part in index]
     there = [part for part in named if not Path(path).is_dir() or (Path(path) / part).is_dir()]
-    return [json.loads(part_of(path, f"{part}/config.json").read_text(encoding="utf-8")) for part in there]
-
-
-def _encoder_parameters(config: Mapping[str, Any]) -> int:
-    told = transformers.AutoConfig.for_model(**config)
-    with torch.device("meta"):
-        encoder = getattr(transformers, config["architectures"][0])(told)
-    return sum(each.numel() for each in encoder.parameters())
+    total = 0
+    for part in there:
+        config = json.loads(part_of(path, f"{part}/config.json").read_text(encoding="utf-8"))
+        library, name = index[part]
+        if library != "transformers" or not hasattr(transformers, name):
+            raise ValueError(f"{path}: its {part} is {library}.{name}; only those of transformers can be estimated")
+        with torch.device("meta"):
+            encoder = getattr(transformers, name)(transformers.AutoConfig.for_model(**config))
+        total += sum(each.numel() for each in encoder.parameters())
+    return total
 
 
 def _vae_shape(config: Mapping[str, Any]) -> dict[str, int]:
