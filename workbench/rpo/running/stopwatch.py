@@ -16,8 +16,10 @@ class Stopwatch:
     def part(self, name: str) -> Iterator[None]:
         """Adds what the block takes to `sample`, `judge_wait`, `train` or `evaluate`."""
         began = perf_counter()
-        yield
-        self._parts[name] += perf_counter() - began
+        try:
+            yield
+        finally:
+            self._parts[name] += perf_counter() - began
 
     def seconds(self) -> dict[str, float]:
         """The parts, and the `total` so far."""
