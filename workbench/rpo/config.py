@@ -36,7 +36,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "optimizer": {"lr": 5e-5, "warmup": 0, "betas": [0.9, 0.999]},
     },
 }
-"""What differs from the fields' defaults, which are what measures best on the embedded world.
+"""What differs from the fields' defaults, which were chosen on the embedded world (docs/log.md).
 
 `paper` is ARR's FLUX launcher (arXiv 2605.08354; batch 32 from its appendix, as the launcher's never steps).
 """
@@ -121,7 +121,8 @@ class ObjectiveConfig(_Part):
     """`log_ratio` is ARR's term, whose gradient does not pull towards the reference."""
     beta: float = Field(default=0.2, ge=0)
     """Weight of the KL term; at 0 the reference is never evaluated. A judge's constant leanings, such as for more or
-    brighter objects, add up faster than what it knows: a weak term lets them carry the policy away."""
+    brighter objects, add up faster than what it knows: a weak term lets them carry the policy away. The exact oracle
+    has none; a first run with it gained as much with 0.01."""
     strategy: Literal["replay", "fused"] = "replay"
     rounds: int = Field(default=1, ge=1)
     """Updates per rollout."""
