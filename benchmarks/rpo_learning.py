@@ -157,12 +157,12 @@ class Experiment:
 
     def run(self, todo: Sequence[tuple[Arm, int]], budgets: Sequence[Budget]) -> None:
         """What is not yet in the file, one after the other; a run is measured whenever a budget is spent."""
-        if not any(line.arm == "base" for line in self.lines):
-            rates = self._rates(self._policy(0)[1])
-            self._keep(Line(design=self.design, task=self.task, split=self.split, arm="base", rates=rates))
         for line in self.lines:
             if line.arm != "base" and line.config != self._config(ARMS[line.arm], line.seed).to_json():
                 raise ValueError(f"{self._out}: {line.arm!r} was run by another configuration; name another --out")
+        if not any(line.arm == "base" for line in self.lines):
+            rates = self._rates(self._policy(0)[1])
+            self._keep(Line(design=self.design, task=self.task, split=self.split, arm="base", rates=rates))
         done = {line.key for line in self.lines}
         missing = [(*each, [one for one in budgets if (each[0].name, each[1], str(one)) not in done]) for each in todo]
         missing = [each for each in missing if each[2]]
@@ -202,9 +202,11 @@ class Experiment:
             nonlocal start
             run.updates.append(line)
             now = processor_seconds()
-            for budget in [each for each in left if each.is_spent(now - start, run.sum("images"))]:
-                self._keep(self._line(run, budget))
-                left.remove(budget)
+            if due := [each for each in left if each.is_spent(now - start, run.sum("images"))]:
+                measured = self._line(run)
+                for budget in due:
+                    self._keep(measured.model_copy(update={"budget": str(budget)}))
+                    left.remove(budget)
             start += processor_seconds() - now
             if not left:
                 trainer.stop()
@@ -217,7 +219,7 @@ class Experiment:
                 problem = Status.read(Path(folder)).problem
                 raise RuntimeError(f"{arm.name}, seed {seed}: ended before {left[0]}: {problem}; run this again")
 
-    def _line(self, run: Run, budget: Budget) -> Line:
+    def _line(self, run: Run) -> Line:
         """The run as it is now, measured."""
         kls = [line["kl"] for line in run.updates[-10:] if line["kl"] is not None]
         return Line(
@@ -226,7 +228,6 @@ class Experiment:
             split=self.split,
             arm=run.arm.name,
             seed=run.config.seed,
-            budget=str(budget),
             rates=self._rates(run.policy),
             config=run.config.to_json(),
             updates=len(run.updates),
